@@ -1,0 +1,1 @@
+"""Make packages, or send their descriptions."""

@@ -1,0 +1,300 @@
+"""A local folder seen as a package: which files, with which hashes, as which entries."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from provwatch.errors import PackagingError
+from provwatch.metadata import Sources
+from provwatch.metadata.bounds import json_size
+from provwatch.metadata.redact import Redactor
+from provwatch.publish.entries import Entry, Scan, SourceFile
+from provwatch.publish.fingerprint import MARK, Item, volatile_matcher
+from provwatch.publish.hash_cache import HashCache
+from provwatch.publish.hashing import ChangedError, Digest, Progress, digest_bytes, hash_files
+from provwatch.publish.listed import listed_keys
+from provwatch.publish.objects import ObjectStore
+from provwatch.publish.secrets import redacted, redactions, redactor_for
+
+CONFIG_NAME = "nextflow.config"
+REPORT_SETTING = re.compile(r"(?:prov\.formats\.\w+|dag|report|timeline|trace)\.file")
+MAX_ENTRY_METADATA_BYTES = 64 * 1024
+NOT_ENTRY_METADATA = frozenset({"@id", "@type", "name", MARK})
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOptions:
+    """How a folder becomes a package; see the settings of the same names."""
+
+    files: str = "all"
+    keep_config: bool = False
+    copy: bool = False
+    link: bool = False
+    threads: int = 0
+
+
+@dataclass(slots=True)
+class Listing:
+    """The files that go into a package.
+
+    Attributes:
+        files: the files, in manifest order.
+        crate_key: logical key of the crate, or "".
+        volatile: logical keys of the crate and of the run's own reports, which differ from run to run.
+        warnings: codes of what was passed over.
+    """
+
+    files: list[SourceFile]
+    crate_key: str
+    volatile: set[str] = field(default_factory=set)
+    warnings: set[str] = field(default_factory=set)
+
+
+def list_files(folder: Path, scan: Scan, sources: Sources | None, options: FolderOptions) -> Listing:
+    """Return the files of a scan that are to be packaged.
+
+    Raises:
+        PackagingError: with ``files = listed``, something that the crate lists is not there.
+    """
+    crate_key = _crate_key(folder, sources)
+    listing = Listing(scan.files, crate_key, _reports(scan.files, sources, crate_key) | {crate_key})
+    if scan.special:
+        listing.warnings.add(f"special-file:{scan.special}")
+    if options.files == "listed":
+        if sources is None:
+            hint = "Give --files all, or let nf-prov write a crate"
+            raise PackagingError("there is no crate that lists files", where=str(folder), hint=hint, code="no-crate")
+        keys, elsewhere = listed_keys(sources.crate, crate_key, {file.logical_key for file in scan.files})
+        listing.files = [file for file in scan.files if file.logical_key in keys]
+        if elsewhere:
+            listing.warnings.add(f"listed-elsewhere:{elsewhere}")
+    if not options.keep_config:
+        resolved = _resolved_configs(listing.files, crate_key)
+        if resolved:
+            listing.files = [file for file in listing.files if file.logical_key not in resolved]
+            listing.warnings.update(f"left-out:{key}" for key in resolved)
+    return listing
+
+
+def _crate_key(folder: Path, sources: Sources | None) -> str:
+    """Return the crate's logical key, or "" where it does not lie in the folder."""
+    if sources is None or sources.crate.folder is None:
+        return ""
+    try:
+        below = sources.crate.folder.resolve().relative_to(folder.resolve())
+    except ValueError:
+        return ""
+    return (below / sources.crate.filename).as_posix()
+
+
+def _reports(files: Iterable[SourceFile], sources: Sources | None, crate_key: str) -> set[str]:
+    """Return the keys of the reports that Nextflow and nf-prov wrote, by the names the configuration gives them.
+
+    The names are relative to the launch folder; the crate's own name among them tells where the outdir is.
+    """
+    crate_name = sources.config.get("prov.formats.wrroc.file", "") if sources else ""
+    if sources is None or not crate_key or not crate_name.endswith(crate_key):
+        return set()
+    outdir = crate_name.removesuffix(crate_key)
+    named = {value for name, value in sources.config.items() if REPORT_SETTING.fullmatch(name)}
+    return {file.logical_key for file in files if f"{outdir}{file.logical_key}" in named}
+
+
+def _resolved_configs(files: Iterable[SourceFile], crate_key: str) -> set[str]:
+    """Return the keys of the configuration that nf-prov resolved: beside the crate, else at the top."""
+    beside = f"{crate_key.rpartition('/')[0]}/{CONFIG_NAME}".lstrip("/")
+    return {file.logical_key for file in files if file.logical_key in {beside, CONFIG_NAME}}
+
+
+@dataclass(frozen=True, slots=True)
+class CleanCopy:
+    """What a redacted copy is; its bytes are made again when they are stored."""
+
+    size: int
+    digest: Digest
+
+
+@dataclass(slots=True)
+class Content:
+    """The content of a listing.
+
+    Attributes:
+        listing: the files.
+        digests: each file's hashes, by logical key.
+        clean: the redacted copies of the files that hold secrets, by logical key.
+        read_ns: when reading began, nanoseconds since 1970.
+        redactor: knows the secrets, and makes the copies.
+    """
+
+    listing: Listing
+    digests: dict[str, Digest]
+    clean: dict[str, CleanCopy]
+    read_ns: int = 0
+    redactor: Redactor = field(default_factory=Redactor)
+
+    def items(self) -> Iterator[Item]:
+        """Yield what the fingerprint is made of."""
+        for file in self.listing.files:
+            yield file.logical_key, file.size, self.digests[file.logical_key].quilt
+
+
+def split_known(files: Iterable[SourceFile], cache: HashCache) -> tuple[dict[str, Digest], list[SourceFile]]:
+    """Return the hashes that are known already, and the files that have to be read."""
+    known: dict[str, Digest] = {}
+    unread: list[SourceFile] = []
+    for file, digest in cache.known(files):
+        if digest is None:
+            unread.append(file)
+        else:
+            known[file.logical_key] = digest
+    return known, unread
+
+
+def read_content(
+    listing: Listing, sources: Sources | None, cache: HashCache, options: FolderOptions, progress: Progress
+) -> Content:
+    """Hash what is not known yet, and find secrets.
+
+    Raises:
+        ChangedError: a file changed meanwhile.
+        ProvwatchError: a file cannot be read.
+    """
+    read_ns = time.time_ns()
+    digests, unread = split_known(listing.files, cache)
+    for file, digest in hash_files(unread, threads=options.threads, progress=progress):
+        digests[file.logical_key] = digest
+        cache.keep(file, digest, read_ns=read_ns)
+    cache.save()
+    redactor = redactor_for(sources, listing.files, cache)
+    clean: dict[str, CleanCopy] = {}
+    for file, redaction in redactions(listing.files, redactor, listing.crate_key, cache):
+        if redaction.clean is None:
+            listing.warnings.add(f"may-hold-secret:{file.logical_key}")
+        else:
+            digests[file.logical_key] = digest_bytes(redaction.original)
+            clean[file.logical_key] = CleanCopy(len(redaction.clean), digest_bytes(redaction.clean))
+    cache.save()
+    return Content(listing, digests, clean, read_ns, redactor)
+
+
+def make_entries(
+    content: Content, sources: Sources | None, store: ObjectStore, cache: HashCache, options: FolderOptions
+) -> list[Entry]:
+    """Return the entries, keeping in the registry what cannot stay where it is.
+
+    Raises:
+        ProvwatchError: the registry cannot be written, or a file changed meanwhile.
+    """
+    describe = _EntryMetadata(sources, content.listing, content.redactor)
+    entries = []
+    for file in content.listing.files:
+        key = file.logical_key
+        digest, clean = content.digests[key], content.clean.get(key)
+        meta = describe(key)
+        if clean is not None:
+            meta[MARK] = {**meta.get(MARK, {}), **_redacted_mark(file, digest)}
+            place = _kept_clean(file, clean, content, store)
+            content.listing.warnings.add(f"redacted:{key}")
+            entries.append(Entry(key, place.as_uri(), clean.size, clean.digest.quilt, {"user_meta": meta}))
+        elif options.copy or (file.outside and not options.link):
+            place, stored = _kept(file, digest, store)
+            if stored.sha256 != digest.sha256:  # a large file's name in the registry: so it is not copied again
+                cache.keep(file, stored, read_ns=content.read_ns)
+            entries.append(Entry(key, place.as_uri(), file.size, stored.quilt, {"user_meta": meta} if meta else {}))
+        else:
+            uri = _uri_in_place(file)
+            entries.append(Entry(key, uri, file.size, digest.quilt, {"user_meta": meta} if meta else {}))
+    cache.save()
+    return entries
+
+
+def _uri_in_place(file: SourceFile) -> str:
+    """Return the URI of a file where it lies.
+
+    Raises:
+        PackagingError: Quilt keeps paths as text, and this one is none.
+    """
+    try:
+        file.target.encode()
+    except UnicodeEncodeError:
+        message = f"the path {os.fsencode(file.target)!r} is not UTF-8, and Quilt cannot refer to it in place"
+        hint = "Give --copy, or rename the folder"
+        raise PackagingError(message, where=ascii(file.path), hint=hint, code="invalid-path") from None
+    return Path(file.target).as_uri()
+
+
+def _kept(file: SourceFile, digest: Digest, store: ObjectStore) -> tuple[Path, Digest]:
+    """Keep a file's bytes in the registry, unless they are there."""
+    if digest.sha256 and store.has(digest.sha256, file.size):
+        return store.path(digest.sha256), digest
+    return store.put_file(file)
+
+
+def _kept_clean(file: SourceFile, clean: CleanCopy, content: Content, store: ObjectStore) -> Path:
+    """Keep a file's redacted copy in the registry, unless it is there; return where.
+
+    Raises:
+        ChangedError: the file is not what it was when it was searched.
+    """
+    if not store.has(clean.digest.sha256, clean.size):
+        again = redacted(file, content.redactor, content.listing.crate_key)
+        if again is None or again.clean is None or digest_bytes(again.clean) != clean.digest:
+            raise ChangedError("changed while it was being read", where=file.path, hint="Is the run still writing?")
+        store.put_bytes(again.clean)
+    return store.path(clean.digest.sha256)
+
+
+def _redacted_mark(file: SourceFile, digest: Digest) -> dict[str, Any]:
+    """Return what an entry remembers of the file that it is a redacted copy of."""
+    return {
+        "redacted": True,
+        "original_sha256": digest.sha256,
+        "original_hash": digest.quilt,
+        "original_size": file.size,
+    }
+
+
+class _EntryMetadata:
+    """Finds what the crate says of a file."""
+
+    def __init__(self, sources: Sources | None, listing: Listing, redactor: Redactor) -> None:
+        """Look in the crate that the metadata comes from."""
+        self._sources = sources
+        self._redactor = redactor
+        self._listing = listing
+        self._prefix = f"{listing.crate_key.rpartition('/')[0]}/".lstrip("/")
+        self._is_known_volatile = volatile_matcher()
+
+    def __call__(self, key: str) -> dict[str, Any]:
+        """Return a file's metadata: its properties in the crate, redacted, small enough for a manifest."""
+        if self._sources is None:
+            return {}
+        found: dict[str, Any] = {}
+        properties = self._properties(key)
+        if properties:
+            kept = {name: value for name, value in properties.items() if name not in NOT_ENTRY_METADATA}
+            found = self._redactor.tree(kept)
+            if json_size(found) > MAX_ENTRY_METADATA_BYTES:
+                self._listing.warnings.add("truncated:entry-metadata")
+                found = {}
+        if key in self._listing.volatile and not self._is_known_volatile(key):
+            found[MARK] = {"volatile": True}
+        return found
+
+    def _properties(self, key: str) -> dict[str, Any]:
+        """Return the properties of the File with this logical key, however its ``@id`` is spelled."""
+        if self._sources is None or not key.startswith(self._prefix):
+            return {}
+        crate, relative = self._sources.crate, key.removeprefix(self._prefix)
+        for spelling in (relative, f"./{relative}", quote(relative), f"./{quote(relative)}"):
+            entity = crate.get(spelling)
+            if entity is not None and entity.is_a("File", "MediaObject"):
+                return crate.properties(spelling)
+        return {}
