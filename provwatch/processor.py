@@ -1,0 +1,358 @@
+"""The one loop: source -> crate -> description -> probe -> claim -> emit or publish -> record."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from provwatch.config import Settings
+from provwatch.console import Progress
+from provwatch.description import folder_uri, serialise
+from provwatch.errors import DescriptionError, PackagingError, ProvwatchError
+from provwatch.failpoints import reach
+from provwatch.ledger import DUPLICATE, HELD, Claim, Job, Ledger, NewJob, StaleClaimError, State
+from provwatch.look import Look, check_still, folder_options, probe_of, take_look, without_secrets
+from provwatch.outcome import BAD, Outcome, Result, failed
+from provwatch.publish.emit import STDOUT, check_target, emit
+from provwatch.publish.folder import Content, make_entries, read_content, split_known
+from provwatch.publish.hash_cache import HashCache
+from provwatch.publish.hashing import ChangedError
+from provwatch.publish.local import HeadMovedError, LocalRegistry, Revision, open_registry
+from provwatch.publish.manifest import Head
+from provwatch.publish.places import in_place_sources, to_be_stored
+from provwatch.publish.quilt import preload
+from provwatch.request import Request, recalled, remembered
+from provwatch.verdict import Verdict, decide, fingerprint_of, may_be_same
+
+LEASE_SECONDS = 3_600.0
+TRIES = 3
+PRELOAD_BYTES = 256 * 1024 * 1024
+RELOCATED = "relocated"
+SUPERSEDED = "superseded"
+INTERRUPTED = "stopped when asked to; run it again to go on, what was hashed stays hashed"
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The person asked to stop; what is in hand is handed back."""
+
+
+class Processor:
+    """Packages local folders, each change once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        cache: HashCache,
+        *,
+        progress: Progress | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Work with these settings, this ledger and this cache; *stopping* says when to hand back."""
+        self._settings = settings
+        self._ledger = ledger
+        self._cache = cache
+        self._progress = progress or Progress()
+        self._stopping = stopping
+
+    def again(self, job: Job) -> Outcome:
+        """Do a job of the ledger again, as it was asked for the first time."""
+        try:
+            request, flags = recalled(job.description, where=f"job {job.id}")
+            settings = self._settings.override(flags)
+        except ProvwatchError as error:
+            known = {"source": job.source, "package": job.package, "registry": job.registry}
+            return self._record(job, failed(error, **known))
+        same = Processor(settings, self._ledger, self._cache, progress=self._progress, stopping=self._stopping)
+        return same.package(request, job)
+
+    def package(self, request: Request, job: Job | None = None) -> Outcome:
+        """Make the package of one folder, or say why not; never raises for bad input.
+
+        Args:
+            request: what to package.
+            job: the ledger's job to do it under; a new one by default.
+        """
+        started = time.monotonic()
+        source = str(request.folder)
+        try:
+            source = folder_uri(request.folder)
+            if request.emit:
+                check_target(request.emit, local_source=True)
+            look = take_look(request, self._settings, self._check)
+            outcome = self._unfit(look)
+            if outcome is None:
+                outcome = self._plan(request, look) if request.dry_run else self._claim(request, look, job)
+        except ProvwatchError as error:
+            outcome = failed(error, source=source)
+        except Stopped:
+            outcome = Outcome(source=source, outcome=Result.SKIPPED, code="interrupted", reason=INTERRUPTED)
+        if not outcome.id and not request.dry_run:
+            outcome = self._record(job or self._receive(request, source, outcome.package, outcome.registry), outcome)
+        return dataclasses.replace(outcome, seconds=time.monotonic() - started)
+
+    def _check(self) -> None:
+        """Give up where the person asks to."""
+        if self._stopping():
+            raise Stopped
+
+    def _unfit(self, look: Look) -> Outcome | None:
+        """Return the outcome of a folder that is not to be packaged, or None."""
+        if look.sources is not None and look.sources.is_preview:
+            reason = "a -preview run wrote this crate: nothing ran, and nothing was produced"
+            return Outcome(outcome=Result.NOT_A_RUN, code="preview", reason=reason, **look.told)
+        if not look.listing.files and not self._settings["allow_empty"]:
+            error = PackagingError(
+                "the folder holds no files to package",
+                where=look.description.source_prefix,
+                hint="Did the run fail before it published anything? --allow-empty packages it all the same",
+                code="empty",
+            )
+            return failed(error, **look.told)
+        return None
+
+    def _record(self, job: Job, outcome: Outcome) -> Outcome:
+        """Record the outcome of a job that was over before there was anything to claim it for."""
+        claim = self._ledger.claim(job.id, LEASE_SECONDS)
+        if claim is not None:
+            state = State.FAILED if outcome.outcome in BAD else State.SKIPPED
+            self._ledger.move(claim, state, code=outcome.code, reason=outcome.reason, outcome=outcome.outcome)
+        return dataclasses.replace(outcome, id=job.id)
+
+    def _claim(self, request: Request, look: Look, job: Job | None) -> Outcome:
+        """Do a job under a claim, and record what became of it."""
+        description = look.description
+        source, package = description.source_prefix, description.package_name
+        job = job or self._receive(without_secrets(request, look), source, package, description.registry)
+        reach("after_receive")
+        claim = self._ledger.claim(job.id, LEASE_SECONDS)
+        if claim is None:
+            raise PackagingError("another process works on this source", where=source)
+        reach("after_claim")
+        try:
+            outcome = self._emit(request, look, claim) if request.emit else self._publish(request, look, claim)
+        except ProvwatchError as error:
+            self._ledger.move(claim, State.FAILED, code=error.code, reason=str(error), outcome=Result.FAILED)
+            outcome = failed(error, **look.told)
+        except (Stopped, KeyboardInterrupt):
+            self._ledger.move(claim, State.RETRY, code="interrupted", reason=INTERRUPTED, outcome=Result.SKIPPED)
+            outcome = Outcome(outcome=Result.SKIPPED, code="interrupted", reason=INTERRUPTED, **look.told)
+        else:
+            self._close_abandoned(job)
+        return dataclasses.replace(outcome, id=job.id)
+
+    def _receive(self, request: Request, source: str, package: str, registry: str) -> Job:
+        """Record in the ledger that a person asked for this, so that it can be done again."""
+        new = NewJob(
+            key=f"package:{uuid.uuid4().hex}",
+            source=source,
+            package=package,
+            registry=registry,
+            description=remembered(request, source, self._settings),
+        )
+        return self._ledger.receive([new])[0]
+
+    def _close_abandoned(self, done: Job) -> None:
+        """Close earlier jobs for the same package whose process on this machine died in the middle."""
+        for job in self._ledger.jobs(states=HELD, source=done.source):
+            same = (job.registry, job.package) == (done.registry, done.package) and job.id != done.id
+            if same and _is_dead(job.owner):
+                reason = f"its process died; done by {done.id}"
+                claim = Claim(job.id, job.fence)
+                with contextlib.suppress(StaleClaimError):  # somebody else was quicker, which is as good
+                    self._ledger.move(claim, State.SKIPPED, code=SUPERSEDED, reason=reason, outcome=Result.SUPERSEDED)
+
+    def _emit(self, request: Request, look: Look, claim: Claim) -> Outcome:
+        """Send the description, unless the same was sent before."""
+        description = look.description
+        seen = probe_of(look, request, self._settings)
+        last = self._ledger.last_done(description.source_prefix, description.registry, description.package_name)
+        repeated = last is not None and last.outcome in {Result.EMITTED, Result.DUPLICATE} and last.probe == seen
+        if seen and repeated and request.emit != STDOUT and self._settings["dedup"] != "off":
+            self._ledger.move(claim, State.SKIPPED, code=DUPLICATE, probe=seen, outcome=Result.DUPLICATE)
+            return Outcome(outcome=Result.DUPLICATE, code=DUPLICATE, reason="this was sent before", **look.told)
+        emit(serialise(description), request.emit)
+        self._ledger.move(claim, State.DONE, probe=seen, outcome=Result.EMITTED)
+        return Outcome(outcome=Result.EMITTED, **look.told)
+
+    def _publish(self, request: Request, look: Look, claim: Claim) -> Outcome:
+        """Publish; look again where the folder or the head changed meanwhile."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._publish_once(request, look, claim)
+            except (ChangedError, HeadMovedError) as error:
+                look = take_look(request, self._settings, self._check)
+                unfit = self._unfit(look)
+                if unfit is not None:
+                    raise PackagingError(unfit.reason, code=unfit.code) from error
+        return self._publish_once(request, look, claim)
+
+    def _publish_once(self, request: Request, look: Look, claim: Claim) -> Outcome:
+        """Publish a revision, unless the package holds the same already."""
+        registry = open_registry(look.description.registry)
+        registry.check_workflows(look.description.quilt_workflow)
+        seen = probe_of(look, request, self._settings)
+        unchanged = self._unchanged(request, look, registry, seen)
+        if unchanged is not None:
+            return self._duplicate(request, look, registry, claim, unchanged.fingerprint, unchanged.top_hash, seen)
+        head = registry.head(look.description.package_name)
+        self._check_holder(request, look, head)
+        if head is None and look.size > PRELOAD_BYTES:
+            preload()  # there will be a build, and reading takes longer than loading
+        content = self._read(look)
+        reach("after_hash")
+        fingerprint = fingerprint_of(look, content)
+        verdict = decide(request, self._settings, look, content, head, registry.objects)
+        if head is not None and verdict is Verdict.DUPLICATE:
+            return self._duplicate(request, look, registry, claim, fingerprint, head.top_hash, seen)
+        self._begin_publishing(claim, fingerprint)
+        relocated = head if verdict is Verdict.RELOCATE else None
+        top_hash, size = self._write(request, look, content, registry, head, relocated)
+        reach("before_done")
+        facts: dict[str, Any] = {"fingerprint": fingerprint, "top_hash": top_hash}
+        code = RELOCATED if relocated and top_hash == relocated.top_hash else ""
+        reason = "same content; its files are now kept as asked for" if code else ""
+        self._ledger.move(claim, State.DONE, probe=seen, outcome=Result.PUSHED, code=code, reason=reason, **facts)
+        return Outcome(outcome=Result.PUSHED, code=code, reason=reason, **{**look.told, "bytes": size}, **facts)
+
+    def _write(
+        self,
+        request: Request,
+        look: Look,
+        content: Content,
+        registry: LocalRegistry,
+        head: Head | None,
+        relocated: Head | None,
+    ) -> tuple[str, int]:
+        """Store what has to be stored and make the revision; return its top hash and bytes.
+
+        Where only the places of the bytes change, the revision stays the one that it is.
+        """
+        stored = sum(file.size for file in to_be_stored(look.listing.files, folder_options(self._settings)))
+        with self._progress.showing("Copying", stored) as bar:
+            registry.objects.tell = self._teller(bar)
+            entries = make_entries(content, look.sources, registry.objects, self._cache, folder_options(self._settings))
+        reach("after_store")
+        check_still(look, request)
+        size = sum(entry.size for entry in entries)
+        if relocated is not None and registry.relocate(look.description.package_name, relocated, entries):
+            return relocated.top_hash, size
+        description = look.description
+        revision = Revision(description.package_name, entries, look.metadata, description.commit_message)
+        return registry.publish(revision, expected=head.top_hash if head else ""), size
+
+    def _teller(self, bar: Progress) -> Callable[[int], None]:
+        """Return what counts bytes and gives up where the person asks to."""
+
+        def tell(count: int) -> None:
+            self._check()
+            bar.advance(count)
+
+        return tell
+
+    def _begin_publishing(self, claim: Claim, fingerprint: str) -> None:
+        """Record that writing begins; in a second try it has begun, and the job is held for longer."""
+        job = self._ledger.job(claim.job_id)
+        if job is not None and job.state is State.PUBLISHING:
+            self._ledger.renew(claim, LEASE_SECONDS)
+        else:
+            self._ledger.move(claim, State.PUBLISHING, fingerprint=fingerprint)
+
+    def _unchanged(self, request: Request, look: Look, registry: LocalRegistry, seen: str) -> Job | None:
+        """Return the job that brought this very state into the package's present head, or None.
+
+        Where bytes are kept in the registry it takes a look at them to know, so this shortcut is not for those.
+        """
+        if not seen or request.refresh or self._settings["dedup"] == "off":
+            return None
+        if any(to_be_stored(look.listing.files, folder_options(self._settings))):
+            return None
+        description = look.description
+        last = self._ledger.last_done(description.source_prefix, description.registry, description.package_name)
+        if last is None or last.probe != seen or not last.top_hash:
+            return None
+        return last if registry.has_head(description.package_name, last.top_hash) else None
+
+    def _duplicate(
+        self,
+        request: Request,
+        look: Look,
+        registry: LocalRegistry,
+        claim: Claim,
+        fingerprint: str,
+        top_hash: str,
+        seen: str,
+    ) -> Outcome:
+        """Record that the package holds this content already; mend what an earlier crash left out."""
+        registry.mend(look.description.package_name)
+        facts: dict[str, Any] = {
+            "code": DUPLICATE,
+            "reason": "the package holds this content already",
+            "fingerprint": fingerprint,
+            "top_hash": top_hash,
+        }
+        state = State.DONE if request.take_over else State.SKIPPED  # who takes a name over holds it from now on
+        self._ledger.move(claim, state, probe=seen, outcome=Result.DUPLICATE, **facts)
+        return Outcome(outcome=Result.DUPLICATE, **look.told, **facts)
+
+    def _check_holder(self, request: Request, look: Look, head: Head | None) -> None:
+        """Refuse a package name that another source holds."""
+        description = look.description
+        if request.take_over:
+            return
+        holder = self._ledger.holder(description.registry, description.package_name)
+        holders = [holder] if holder is not None else in_place_sources(head.entries if head else ())
+        if holders and description.source_prefix not in holders:
+            message = f"the package {description.package_name} is made from {holders[0]}"
+            hint = "Give another --name, or --take-over to make it from this source from now on"
+            raise DescriptionError(message, where=description.source_prefix, hint=hint, code="name-taken")
+
+    def _read(self, look: Look) -> Content:
+        """Hash the files, showing progress, and giving up where the person asks to."""
+        _, unread = split_known(look.listing.files, self._cache)
+        with self._progress.showing("Hashing", sum(file.size for file in unread)) as bar:
+            options = folder_options(self._settings)
+            return read_content(look.listing, look.sources, self._cache, options, self._teller(bar))
+
+    def _plan(self, request: Request, look: Look) -> Outcome:
+        """Return what would happen, without reading any file's content."""
+        plan: dict[str, Any] = {"would": "emit", "commit_message": look.description.commit_message, "read_bytes": 0}
+        if not request.emit:
+            options = folder_options(self._settings)
+            registry = open_registry(look.description.registry)
+            registry.check_workflows(look.description.quilt_workflow)
+            head = registry.head(look.description.package_name)
+            self._check_holder(request, look, head)
+            known, unread = split_known(look.listing.files, self._cache)
+            plan["read_bytes"] = sum(file.size for file in unread)
+            plan["store_bytes"] = sum(file.size for file in to_be_stored(look.listing.files, options))
+            if head is None or self._settings["dedup"] == "off":
+                plan["would"] = Verdict.PUSH
+            elif unread:
+                same = may_be_same(look, head) or self._settings["dedup"] == "outputs"
+                plan["would"] = "push unless the content is the same" if same else Verdict.PUSH
+            else:
+                content = Content(look.listing, known, {})
+                plan["would"] = decide(request, self._settings, look, content, head, registry.objects)
+            plan["would"] = str(plan["would"])
+        return Outcome(outcome=Result.PLANNED, plan=plan, **look.told)
+
+
+def _is_dead(owner: str) -> bool:
+    """Say whether a job's owner, ``host:pid``, is a process of this machine that has ended."""
+    host, _, pid = owner.rpartition(":")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
