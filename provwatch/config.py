@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ PREFIX = "PROVWATCH_"
 PROJECT_FILE = "provwatch.toml"
 NOT_SETTINGS = frozenset({"PROVWATCH_HOME", "PROVWATCH_FAILPOINT"})
 
-Kind = Literal["text", "flag", "number", "list", "choice"]
+Kind = Literal["text", "flag", "number", "size", "list", "choice"]
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Setting:
 
     Attributes:
         name: its key in files; the environment variable is ``PROVWATCH_`` and the name in capitals.
-        kind: what its value is; a list is separated by commas, or by the system's path separator for roots.
+        kind: what its value is; a list is separated by commas, or by the system's path separator for roots; a
+            size is a number of bytes, or text such as 20MB.
         default: its value where nobody sets it.
         meaning: one sentence for people.
         choices: the values it may have, for a choice.
@@ -69,6 +72,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("promote_params", "list", (), "Parameters that get a metadata key of their own, param_NAME"),
     Setting("volatile", "list", (), "Shell patterns of further files that --dedup outputs passes over"),
     Setting("threads", "number", 0, "Threads that read files; 0 is one a core"),
+    Setting("include", "list", (), "Shell patterns of the files to package; all where there are none"),
+    Setting("exclude", "list", (), "Shell patterns of files to leave out"),
+    Setting(
+        "summary",
+        "flag",
+        default=True,
+        meaning="Add a report, a README.md and a quilt_summarize.json where the folder has none",
+    ),
+    Setting("catalog", "text", "", "Address of the Quilt catalog, for links. Default: the one quilt3 knows"),
+    Setting("max_size", "size", 5_000_000_000_000, "Refuse to store more than this at once, such as 500GB"),
+    Setting("bwlimit", "size", 0, "Bytes a second to upload at most, such as 20MB; 0 for no limit"),
+    Setting("sse", "choice", "", "Encryption to ask S3 for; empty leaves it to the bucket", ("", "AES256", "aws:kms")),
+    Setting("sse_kms_key", "text", "", "KMS key to encrypt with, its id or ARN, where sse is aws:kms"),
+    Setting(
+        "requester_pays",
+        "flag",
+        default=False,
+        meaning="Agree to pay for requests to buckets of others",
+    ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -185,6 +207,8 @@ def _checked(setting: Setting, value: Any, where: str) -> Any:
         if items is None or not all(isinstance(item, str) for item in items):
             raise ConfigurationError(f"{setting.name} must be a list of texts, not {value!r}", where=where)
         return tuple(items)
+    if setting.kind == "size":
+        return _bytes(setting, value, where)
     if setting.kind in {"text", "choice"} and not isinstance(value, str):
         raise ConfigurationError(f"{setting.name} must be text, not {value!r}", where=where)
     if setting.kind == "choice" and value not in setting.choices:
@@ -192,3 +216,13 @@ def _checked(setting: Setting, value: Any, where: str) -> Any:
             f"{setting.name} must be one of {', '.join(setting.choices)}, not {value!r}", where=where
         )
     return value
+
+
+def _bytes(setting: Setting, value: Any, where: str) -> int:
+    """Return a size in bytes: a number, or text with a unit; kB is 1,000 and KiB 1,024."""
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None or isinstance(value, bool):
+        hint = "Write a number of bytes, or one with a unit: 500kB, 20MB, 5TB, 8MiB"
+        raise ConfigurationError(f"{setting.name} must be a size, not {value!r}", where=where, hint=hint)
+    number, unit, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index((unit or " ").lower()))

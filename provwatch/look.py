@@ -92,6 +92,12 @@ def take_look(request: Request, settings: Settings, check: Callable[[], None]) -
     return Look(taken_ns, scan, listing, sources, _describe(request, settings, sources, metadata))
 
 
+def generated_files(look: Look, settings: Settings) -> dict[str, bytes]:
+    """Return the files that provwatch adds to the package, by logical key."""
+    del look, settings
+    return {}
+
+
 def own_files(request: Request) -> list[Path]:
     """Return what provwatch itself writes, which may lie in the folder: ledger, caches, emitted descriptions."""
     return [home(), *([Path(request.emit)] if request.emit else [])]

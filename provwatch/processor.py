@@ -9,26 +9,38 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from provwatch.config import Settings
-from provwatch.console import Progress
+from provwatch.console import Progress, human_bytes
 from provwatch.description import folder_uri, serialise
 from provwatch.errors import DescriptionError, PackagingError, ProvwatchError
 from provwatch.failpoints import reach
 from provwatch.ledger import DUPLICATE, HELD, Claim, Job, Ledger, NewJob, StaleClaimError, State
-from provwatch.look import Look, check_still, folder_options, probe_of, take_look, without_secrets
+from provwatch.look import (
+    Look,
+    check_still,
+    folder_options,
+    generated_files,
+    probe_of,
+    take_look,
+    without_secrets,
+)
 from provwatch.outcome import BAD, Outcome, Result, failed
+from provwatch.plan import make_plan
 from provwatch.publish.emit import STDOUT, check_target, emit
-from provwatch.publish.folder import Content, make_entries, read_content, split_known
+from provwatch.publish.folder import Content, make_blobs, make_entries, read_content, split_known
 from provwatch.publish.hash_cache import HashCache
 from provwatch.publish.hashing import ChangedError
-from provwatch.publish.local import HeadMovedError, LocalRegistry, Revision, open_registry
+from provwatch.publish.local_storage import in_place_sources
 from provwatch.publish.manifest import Head
-from provwatch.publish.places import in_place_sources, to_be_stored
 from provwatch.publish.quilt import preload
+from provwatch.publish.registries import open_registry
+from provwatch.publish.registry import HeadMovedError, Registry, Revision
 from provwatch.request import Request, recalled, remembered
-from provwatch.verdict import Verdict, decide, fingerprint_of, may_be_same
+from provwatch.verdict import Verdict, decide, fingerprint_of
+from provwatch.workflows import Workflows
 
 LEASE_SECONDS = 3_600.0
 TRIES = 3
@@ -195,57 +207,80 @@ class Processor:
 
     def _publish_once(self, request: Request, look: Look, claim: Claim) -> Outcome:
         """Publish a revision, unless the package holds the same already."""
-        registry = open_registry(look.description.registry)
-        registry.check_workflows(look.description.quilt_workflow)
-        seen = probe_of(look, request, self._settings)
-        unchanged = self._unchanged(request, look, registry, seen)
-        if unchanged is not None:
-            return self._duplicate(request, look, registry, claim, unchanged.fingerprint, unchanged.top_hash, seen)
-        head = registry.head(look.description.package_name)
-        self._check_holder(request, look, head)
-        if head is None and look.size > PRELOAD_BYTES:
-            preload()  # there will be a build, and reading takes longer than loading
-        content = self._read(look)
-        reach("after_hash")
-        fingerprint = fingerprint_of(look, content)
-        verdict = decide(request, self._settings, look, content, head, registry.objects)
-        if head is not None and verdict is Verdict.DUPLICATE:
-            return self._duplicate(request, look, registry, claim, fingerprint, head.top_hash, seen)
-        self._begin_publishing(claim, fingerprint)
-        relocated = head if verdict is Verdict.RELOCATE else None
-        top_hash, size = self._write(request, look, content, registry, head, relocated)
-        reach("before_done")
-        facts: dict[str, Any] = {"fingerprint": fingerprint, "top_hash": top_hash}
-        code = RELOCATED if relocated and top_hash == relocated.top_hash else ""
-        reason = "same content; its files are now kept as asked for" if code else ""
-        self._ledger.move(claim, State.DONE, probe=seen, outcome=Result.PUSHED, code=code, reason=reason, **facts)
-        return Outcome(outcome=Result.PUSHED, code=code, reason=reason, **{**look.told, "bytes": size}, **facts)
+        with self._registry(look) as registry:
+            look, workflows = self._resolved(look, registry)
+            seen = probe_of(look, request, self._settings)
+            unchanged = self._unchanged(request, look, registry, seen)
+            if unchanged is not None:
+                return self._duplicate(request, look, registry, claim, unchanged.fingerprint, unchanged.top_hash, seen)
+            head = registry.head(look.description.package_name)
+            self._check_holder(request, look, head)
+            workflows.check(look, generated_files(look, self._settings))
+            if head is None and look.size > PRELOAD_BYTES:
+                preload()  # there will be a build, and reading takes longer than loading
+            self._check_size(look, registry, head)
+            content = self._read(request, look)
+            reach("after_hash")
+            fingerprint = fingerprint_of(look, content)
+            verdict = decide(request, self._settings, look, content, head, registry.storage)
+            if head is not None and verdict is Verdict.DUPLICATE:
+                return self._duplicate(request, look, registry, claim, fingerprint, head.top_hash, seen)
+            self._begin_publishing(claim, fingerprint)
+            pushed = self._write(request, look, content, registry, head, verdict)
+            reach("before_done")
+            facts: dict[str, Any] = {"code": pushed.code, "reason": pushed.reason, "top_hash": pushed.top_hash}
+            self._ledger.move(claim, State.DONE, probe=seen, outcome=Result.PUSHED, fingerprint=fingerprint, **facts)
+            return dataclasses.replace(pushed, fingerprint=fingerprint)
+
+    def _registry(self, look: Look) -> AbstractContextManager[Registry]:
+        """Open the registry that a package goes to."""
+        description = look.description
+        options = folder_options(self._settings)
+        return open_registry(description.registry, description.package_name, self._settings, options)
+
+    def _resolved(self, look: Look, registry: Registry) -> tuple[Look, Workflows]:
+        """Return the look with the Quilt workflow that is in force, and the registry's workflows."""
+        workflows = Workflows(registry)
+        workflow = workflows.resolve(look.description.quilt_workflow)
+        description = dataclasses.replace(look.description, quilt_workflow=workflow)
+        return dataclasses.replace(look, description=description), workflows
+
+    def _check_size(self, look: Look, registry: Registry, head: Head | None) -> None:
+        """Refuse what would take more room than is allowed."""
+        size = sum(file.size for file in registry.storage.to_be_written(look.listing.files, head))
+        most = self._settings["max_size"]
+        if size > most:
+            message = f"{human_bytes(size)} would have to be stored, and {human_bytes(most)} are allowed"
+            hint = "Allow more with --max-size, or leave files out with --exclude"
+            raise PackagingError(message, where=look.description.source_prefix, hint=hint, code="too-large")
 
     def _write(
-        self,
-        request: Request,
-        look: Look,
-        content: Content,
-        registry: LocalRegistry,
-        head: Head | None,
-        relocated: Head | None,
-    ) -> tuple[str, int]:
-        """Store what has to be stored and make the revision; return its top hash and bytes.
+        self, request: Request, look: Look, content: Content, registry: Registry, head: Head | None, verdict: Verdict
+    ) -> Outcome:
+        """Store what has to be stored and make the revision.
 
         Where only the places of the bytes change, the revision stays the one that it is.
         """
-        stored = sum(file.size for file in to_be_stored(look.listing.files, folder_options(self._settings)))
-        with self._progress.showing("Copying", stored) as bar:
-            registry.objects.tell = self._teller(bar)
-            entries = make_entries(content, look.sources, registry.objects, self._cache, folder_options(self._settings))
+        content.generated = generated_files(look, self._settings)
+        blobs = make_blobs(content)
+        stored = sum(file.size for file in registry.storage.to_be_written(look.listing.files, head))
+        with self._progress.showing("Storing", stored) as bar:
+            placed = registry.storage.place(blobs, head, self._teller(bar))
+        entries = make_entries(content, look.sources, placed, self._cache)
         reach("after_store")
         check_still(look, request)
-        size = sum(entry.size for entry in entries)
-        if relocated is not None and registry.relocate(look.description.package_name, relocated, entries):
-            return relocated.top_hash, size
-        description = look.description
-        revision = Revision(description.package_name, entries, look.metadata, description.commit_message)
-        return registry.publish(revision, expected=head.top_hash if head else ""), size
+        description, code, reason = look.description, "", ""
+        relocate = head is not None and verdict is Verdict.RELOCATE
+        if head is not None and relocate and registry.relocate(description.package_name, head, entries):
+            top_hash, code, reason = head.top_hash, RELOCATED, "same content; its files are now kept as asked for"
+        else:
+            workflow = description.quilt_workflow
+            revision = Revision(description.package_name, entries, look.metadata, description.commit_message, workflow)
+            top_hash = registry.publish(revision, expected=head.top_hash if head else "")
+        registry.storage.settled(blobs)
+        size, warnings = sum(entry.size for entry in entries), {*look.told["warnings"], *registry.warnings}
+        told = {**look.told, "bytes": size, "entries": len(entries), "warnings": tuple(sorted(warnings))}
+        return Outcome(outcome=Result.PUSHED, top_hash=top_hash, code=code, reason=reason, **told)
 
     def _teller(self, bar: Progress) -> Callable[[int], None]:
         """Return what counts bytes and gives up where the person asks to."""
@@ -264,14 +299,14 @@ class Processor:
         else:
             self._ledger.move(claim, State.PUBLISHING, fingerprint=fingerprint)
 
-    def _unchanged(self, request: Request, look: Look, registry: LocalRegistry, seen: str) -> Job | None:
+    def _unchanged(self, request: Request, look: Look, registry: Registry, seen: str) -> Job | None:
         """Return the job that brought this very state into the package's present head, or None.
 
         Where bytes are kept in the registry it takes a look at them to know, so this shortcut is not for those.
         """
         if not seen or request.refresh or self._settings["dedup"] == "off":
             return None
-        if any(to_be_stored(look.listing.files, folder_options(self._settings))):
+        if registry.storage.needs_a_look(look.listing.files):
             return None
         description = look.description
         last = self._ledger.last_done(description.source_prefix, description.registry, description.package_name)
@@ -283,7 +318,7 @@ class Processor:
         self,
         request: Request,
         look: Look,
-        registry: LocalRegistry,
+        registry: Registry,
         claim: Claim,
         fingerprint: str,
         top_hash: str,
@@ -313,34 +348,28 @@ class Processor:
             hint = "Give another --name, or --take-over to make it from this source from now on"
             raise DescriptionError(message, where=description.source_prefix, hint=hint, code="name-taken")
 
-    def _read(self, look: Look) -> Content:
+    def _read(self, request: Request, look: Look) -> Content:
         """Hash the files, showing progress, and giving up where the person asks to."""
         _, unread = split_known(look.listing.files, self._cache)
         with self._progress.showing("Hashing", sum(file.size for file in unread)) as bar:
             options = folder_options(self._settings)
-            return read_content(look.listing, look.sources, self._cache, options, self._teller(bar))
+            content = read_content(look.listing, look.sources, self._cache, options, self._teller(bar))
+        if request.refresh:
+            content.generated = generated_files(look, self._settings)
+        return content
 
     def _plan(self, request: Request, look: Look) -> Outcome:
         """Return what would happen, without reading any file's content."""
-        plan: dict[str, Any] = {"would": "emit", "commit_message": look.description.commit_message, "read_bytes": 0}
-        if not request.emit:
-            options = folder_options(self._settings)
-            registry = open_registry(look.description.registry)
-            registry.check_workflows(look.description.quilt_workflow)
+        if request.emit:
+            plan = {"would": "emit", "commit_message": look.description.commit_message, "read_bytes": 0}
+            return Outcome(outcome=Result.PLANNED, plan=plan, **look.told)
+        with self._registry(look) as registry:
+            look, workflows = self._resolved(look, registry)
             head = registry.head(look.description.package_name)
             self._check_holder(request, look, head)
-            known, unread = split_known(look.listing.files, self._cache)
-            plan["read_bytes"] = sum(file.size for file in unread)
-            plan["store_bytes"] = sum(file.size for file in to_be_stored(look.listing.files, options))
-            if head is None or self._settings["dedup"] == "off":
-                plan["would"] = Verdict.PUSH
-            elif unread:
-                same = may_be_same(look, head) or self._settings["dedup"] == "outputs"
-                plan["would"] = "push unless the content is the same" if same else Verdict.PUSH
-            else:
-                content = Content(look.listing, known, {})
-                plan["would"] = decide(request, self._settings, look, content, head, registry.objects)
-            plan["would"] = str(plan["would"])
+            workflows.check(look, generated_files(look, self._settings))
+            self._check_size(look, registry, head)
+            plan = make_plan(request, self._settings, look, head, registry.storage, self._cache)
         return Outcome(outcome=Result.PLANNED, plan=plan, **look.told)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 
 from provwatch.config import Settings
-from provwatch.look import Look, folder_options
+from provwatch.look import Look
 from provwatch.metadata import user_given
-from provwatch.publish.fingerprint import content_fingerprint, head_items, outputs_fingerprint
+from provwatch.publish.fingerprint import content_fingerprint, head_items, is_generated, outputs_fingerprint
 from provwatch.publish.folder import Content
+from provwatch.publish.hashing import digest_bytes
 from provwatch.publish.manifest import Head
-from provwatch.publish.objects import ObjectStore
-from provwatch.publish.places import lies_as_wanted
+from provwatch.publish.storage import Storage
 from provwatch.request import Request
 
 
@@ -37,7 +37,7 @@ def fingerprint_of(look: Look, content: Content) -> str:
 
 
 def decide(
-    request: Request, settings: Settings, look: Look, content: Content, head: Head | None, store: ObjectStore
+    request: Request, settings: Settings, look: Look, content: Content, head: Head | None, storage: Storage
 ) -> Verdict:
     """Compare a folder's content with what the package holds.
 
@@ -47,19 +47,31 @@ def decide(
         look: the folder.
         content: its content.
         head: the package's latest revision, or None.
-        store: where the registry keeps bytes.
+        storage: where the package's bytes lie.
     """
     if head is None or settings["dedup"] == "off":
         return Verdict.PUSH
-    if request.refresh and head.metadata != look.metadata:
+    if request.refresh and (head.metadata != look.metadata or _generated(head) != _to_be_generated(content)):
         return Verdict.PUSH
     same = _same_outputs if settings["dedup"] == "outputs" else _same_content
     if not same(settings, look, content, head):
         return Verdict.PUSH
     if settings["dedup"] == "outputs" and not _same_content(settings, look, content, head):
         return Verdict.DUPLICATE  # of another run, whose files stay where they are
-    placed = lies_as_wanted(content, head, store, folder_options(settings), here=request.take_over)
+    placed = storage.lies_as_wanted(content, head, here=request.take_over)
     return Verdict.DUPLICATE if placed else Verdict.RELOCATE
+
+
+def _generated(head: Head) -> dict[str, str]:
+    """Return the hashes of the files that provwatch added to a head."""
+    return {
+        entry.logical_key: entry.hash.value for entry in head.entries if entry.hash is not None and is_generated(entry)
+    }
+
+
+def _to_be_generated(content: Content) -> dict[str, str]:
+    """Return the hashes of the files that provwatch would add."""
+    return {key: digest_bytes(data).quilt for key, data in content.generated.items()}
 
 
 def _same_content(_settings: Settings, look: Look, content: Content, head: Head) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from provwatch.metadata import stable_metadata, user_given
 from provwatch.publish.entries import HASH_TYPE, SourceFile
-from provwatch.publish.manifest import Head
+from provwatch.publish.manifest import Head, HeadEntry
 
 MARK = "provwatch"
 DEFAULT_VOLATILE = ("ro-crate-*.json", "ro-crate-*.jsonld", "pipeline_info/**", "multiqc/**")
@@ -32,8 +32,7 @@ def head_items(head: Head) -> tuple[list[Item], set[str]]:
     items: list[Item] = []
     volatile: set[str] = set()
     for entry in head.entries:
-        mark = entry.user_meta.get(MARK) if entry.meta else None
-        mark = mark if isinstance(mark, dict) else {}
+        mark = _mark(entry)
         if mark.get("generated"):
             continue
         if mark.get("volatile"):
@@ -47,6 +46,17 @@ def head_items(head: Head) -> tuple[list[Item], set[str]]:
             value, size = original_hash, original_size
         items.append((entry.logical_key, size, value))
     return items, volatile
+
+
+def is_generated(entry: HeadEntry) -> bool:
+    """Say whether provwatch added an entry."""
+    return bool(_mark(entry).get("generated"))
+
+
+def _mark(entry: HeadEntry) -> dict[str, Any]:
+    """Return what provwatch itself noted about an entry."""
+    mark = entry.user_meta.get(MARK) if entry.meta else None
+    return mark if isinstance(mark, dict) else {}
 
 
 def content_fingerprint(
@@ -110,8 +120,13 @@ def _of_outputs(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def volatile_matcher(more: Iterable[str] = ()) -> Callable[[str], bool]:
     """Return what says whether a logical key is of a volatile file; more patterns can be added."""
-    patterns = [fnmatch.translate(pattern.replace("/**", "/*")) for pattern in (*DEFAULT_VOLATILE, *more)]
-    matches = re.compile("|".join(patterns)).match
+    return matcher((*DEFAULT_VOLATILE, *more))
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return what says whether a whole logical key matches one of some shell patterns; ``*`` stands for slashes too."""
+    translated = [fnmatch.translate(pattern.replace("**/", "*").replace("/**", "/*")) for pattern in patterns]
+    matches = re.compile("|".join(translated or [r"(?!)"])).match
     return lambda key: matches(key) is not None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,13 +15,13 @@ from provwatch.errors import PackagingError
 from provwatch.metadata import Sources
 from provwatch.metadata.bounds import json_size
 from provwatch.metadata.redact import Redactor
-from provwatch.publish.entries import Entry, Scan, SourceFile
-from provwatch.publish.fingerprint import MARK, Item, volatile_matcher
+from provwatch.publish.entries import Entry, Scan, SourceFile, order
+from provwatch.publish.fingerprint import MARK, Item, matcher, volatile_matcher
 from provwatch.publish.hash_cache import HashCache
 from provwatch.publish.hashing import ChangedError, Digest, Progress, digest_bytes, hash_files
 from provwatch.publish.listed import listed_keys
-from provwatch.publish.objects import ObjectStore
 from provwatch.publish.secrets import redacted, redactions, redactor_for
+from provwatch.publish.storage import Blob, Placed
 
 CONFIG_NAME = "nextflow.config"
 REPORT_SETTING = re.compile(r"(?:prov\.formats\.\w+|dag|report|timeline|trace)\.file")
@@ -38,6 +38,8 @@ class FolderOptions:
     copy: bool = False
     link: bool = False
     threads: int = 0
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,12 +77,21 @@ def list_files(folder: Path, scan: Scan, sources: Sources | None, options: Folde
         listing.files = [file for file in scan.files if file.logical_key in keys]
         if elsewhere:
             listing.warnings.add(f"listed-elsewhere:{elsewhere}")
+    listing.files = _chosen(listing.files, options)
     if not options.keep_config:
         resolved = _resolved_configs(listing.files, crate_key)
         if resolved:
             listing.files = [file for file in listing.files if file.logical_key not in resolved]
             listing.warnings.update(f"left-out:{key}" for key in resolved)
     return listing
+
+
+def _chosen(files: list[SourceFile], options: FolderOptions) -> list[SourceFile]:
+    """Return the files that the patterns let through; they match whole logical keys, and ``*`` slashes too."""
+    if not options.include and not options.exclude:
+        return files
+    included, excluded = matcher(options.include or ("*",)), matcher(options.exclude)
+    return [file for file in files if included(file.logical_key) and not excluded(file.logical_key)]
 
 
 def _crate_key(folder: Path, sources: Sources | None) -> str:
@@ -131,6 +142,7 @@ class Content:
         clean: the redacted copies of the files that hold secrets, by logical key.
         read_ns: when reading began, nanoseconds since 1970.
         redactor: knows the secrets, and makes the copies.
+        generated: files that provwatch adds, by logical key.
     """
 
     listing: Listing
@@ -138,6 +150,7 @@ class Content:
     clean: dict[str, CleanCopy]
     read_ns: int = 0
     redactor: Redactor = field(default_factory=Redactor)
+    generated: Mapping[str, bytes] = field(default_factory=dict)
 
     def items(self) -> Iterator[Item]:
         """Yield what the fingerprint is made of."""
@@ -184,71 +197,63 @@ def read_content(
     return Content(listing, digests, clean, read_ns, redactor)
 
 
-def make_entries(
-    content: Content, sources: Sources | None, store: ObjectStore, cache: HashCache, options: FolderOptions
-) -> list[Entry]:
-    """Return the entries, keeping in the registry what cannot stay where it is.
+def make_blobs(content: Content) -> list[Blob]:
+    """Return the bytes that the package's entries are to have, in the listing's order, generated ones after it."""
+    blobs = []
+    for file in content.listing.files:
+        key = file.logical_key
+        clean, last = content.clean.get(key), key == content.listing.crate_key
+        if clean is None:
+            blobs.append(Blob(key, file.size, content.digests[key], file=file, last=last))
+        else:
+            make = partial(_clean_bytes, file, clean, content)
+            blobs.append(Blob(key, clean.size, clean.digest, make=make, last=last))
+    for key, data in content.generated.items():
+        blobs.append(Blob(key, len(data), digest_bytes(data), make=partial(bytes, data)))
+    return blobs
 
-    Raises:
-        ProvwatchError: the registry cannot be written, or a file changed meanwhile.
+
+def make_entries(
+    content: Content, sources: Sources | None, placed: Mapping[str, Placed], cache: HashCache
+) -> list[Entry]:
+    """Return the package's entries in manifest order, when all their bytes are where they are to lie.
+
+    Args:
+        content: the folder's content.
+        sources: the crate, which describes the files.
+        placed: where the bytes of each lie.
+        cache: learns the hashes that placing brought.
     """
     describe = _EntryMetadata(sources, content.listing, content.redactor)
     entries = []
     for file in content.listing.files:
         key = file.logical_key
-        digest, clean = content.digests[key], content.clean.get(key)
+        digest, clean, place = content.digests[key], content.clean.get(key), placed[key]
         meta = describe(key)
         if clean is not None:
             meta[MARK] = {**meta.get(MARK, {}), **_redacted_mark(file, digest)}
-            place = _kept_clean(file, clean, content, store)
             content.listing.warnings.add(f"redacted:{key}")
-            entries.append(Entry(key, place.as_uri(), clean.size, clean.digest.quilt, {"user_meta": meta}))
-        elif options.copy or (file.outside and not options.link):
-            place, stored = _kept(file, digest, store)
-            if stored.sha256 != digest.sha256:  # a large file's name in the registry: so it is not copied again
-                cache.keep(file, stored, read_ns=content.read_ns)
-            entries.append(Entry(key, place.as_uri(), file.size, stored.quilt, {"user_meta": meta} if meta else {}))
-        else:
-            uri = _uri_in_place(file)
-            entries.append(Entry(key, uri, file.size, digest.quilt, {"user_meta": meta} if meta else {}))
+        elif place.digest.sha256 != digest.sha256:  # a large file's name in the registry: so it is not copied again
+            cache.keep(file, place.digest, read_ns=content.read_ns)
+        size = file.size if clean is None else clean.size
+        entries.append(Entry(key, place.uri, size, place.digest.quilt, {"user_meta": meta} if meta else {}))
+    for key, data in content.generated.items():
+        meta = {"user_meta": {MARK: {"generated": True}}}
+        entries.append(Entry(key, placed[key].uri, len(data), placed[key].digest.quilt, meta))
     cache.save()
-    return entries
+    return sorted(entries, key=lambda entry: order(entry.logical_key)) if content.generated else entries
 
 
-def _uri_in_place(file: SourceFile) -> str:
-    """Return the URI of a file where it lies.
-
-    Raises:
-        PackagingError: Quilt keeps paths as text, and this one is none.
-    """
-    try:
-        file.target.encode()
-    except UnicodeEncodeError:
-        message = f"the path {os.fsencode(file.target)!r} is not UTF-8, and Quilt cannot refer to it in place"
-        hint = "Give --copy, or rename the folder"
-        raise PackagingError(message, where=ascii(file.path), hint=hint, code="invalid-path") from None
-    return Path(file.target).as_uri()
-
-
-def _kept(file: SourceFile, digest: Digest, store: ObjectStore) -> tuple[Path, Digest]:
-    """Keep a file's bytes in the registry, unless they are there."""
-    if digest.sha256 and store.has(digest.sha256, file.size):
-        return store.path(digest.sha256), digest
-    return store.put_file(file)
-
-
-def _kept_clean(file: SourceFile, clean: CleanCopy, content: Content, store: ObjectStore) -> Path:
-    """Keep a file's redacted copy in the registry, unless it is there; return where.
+def _clean_bytes(file: SourceFile, clean: CleanCopy, content: Content) -> bytes:
+    """Make a file's redacted copy again.
 
     Raises:
         ChangedError: the file is not what it was when it was searched.
     """
-    if not store.has(clean.digest.sha256, clean.size):
-        again = redacted(file, content.redactor, content.listing.crate_key)
-        if again is None or again.clean is None or digest_bytes(again.clean) != clean.digest:
-            raise ChangedError("changed while it was being read", where=file.path, hint="Is the run still writing?")
-        store.put_bytes(again.clean)
-    return store.path(clean.digest.sha256)
+    again = redacted(file, content.redactor, content.listing.crate_key)
+    if again is None or again.clean is None or digest_bytes(again.clean) != clean.digest:
+        raise ChangedError("changed while it was being read", where=file.path, hint="Is the run still writing?")
+    return again.clean
 
 
 def _redacted_mark(file: SourceFile, digest: Digest) -> dict[str, Any]:

@@ -7,59 +7,57 @@ pointer, in this order. What a crash leaves between two of these is mended by th
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from provwatch.errors import PackagingError, ProvwatchError, UnreachableError
+from provwatch.description import local_path
+from provwatch.errors import PackagingError, UnreachableError
 from provwatch.failpoints import reach
-from provwatch.publish.entries import Entry
+from provwatch.publish.entries import Entry, read_error
 from provwatch.publish.files import locked, move, read_text, sync
+from provwatch.publish.folder import FolderOptions
+from provwatch.publish.local_storage import LocalStorage
 from provwatch.publish.manifest import Head, manifest_header, parse_manifest, write_manifest
-from provwatch.publish.objects import HOUSE, ObjectStore, write_error
-from provwatch.publish.quilt import build_package
+from provwatch.publish.objects import ObjectStore, write_error
+from provwatch.publish.quilt import build_in_folder
+from provwatch.publish.registry import LATEST, POINTER_NAME, STREAMED_ENTRIES, TOP_HASH, HeadMovedError, Revision
+from provwatch.publish.storage import HOUSE
 
-LATEST = "latest"
 POINTER = "pointer"
-POINTER_NAME = re.compile(r"[1-9][0-9]{0,11}")
-TOP_HASH = re.compile(r"[0-9a-f]{64}")
 CLOCKS_DIFFER_SECONDS = 2.0
-STREAMED_ENTRIES = 100_000
 LITTER_SECONDS = 86_400
-WORKFLOW_CONFIG = Path(".quilt/workflows/config.yml")
-
-
-class HeadMovedError(PackagingError):
-    """Somebody else made a revision since the head was read; compare again."""
-
-    code = "head-moved"
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """A revision to be made: everything a manifest holds."""
-
-    package: str
-    entries: Sequence[Entry]
-    metadata: Mapping[str, Any]
-    message: str | None
 
 
 class LocalRegistry:
     """A Quilt registry in a local folder."""
 
-    def __init__(self, uri: str) -> None:
-        """Use the registry at a ``file://`` URI; it is created when something is first written."""
+    def __init__(self, uri: str, options: FolderOptions | None = None) -> None:
+        """Use the registry at a ``file://`` URI; it is created when something is first written.
+
+        Args:
+            uri: where it is.
+            options: which files' bytes it is to keep.
+        """
         self.uri = uri
         self.folder = Path(unquote(urlsplit(uri).path))
         self.objects = ObjectStore(self.folder)
+        self.storage = LocalStorage(self.objects, options or FolderOptions())
+        self.warnings: set[str] = set()
+
+    def read(self, uri: str) -> bytes | None:
+        """Return the bytes of a local file, or None where there is none."""
+        path = local_path(uri)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise read_error(error, str(path)) from error
 
     def head_hash(self, package: str) -> str:
         """Return the top hash of the package's latest revision, or "" where there is none.
@@ -181,7 +179,7 @@ class LocalRegistry:
     def _build(self, revision: Revision, aside: Path) -> str:
         """Build the manifest aside: quilt3 does, and our own writer where memory would not stay flat."""
         if len(revision.entries) <= STREAMED_ENTRIES:
-            return build_package(revision.package, aside, revision.entries, revision.metadata, revision.message)
+            return build_in_folder(revision, aside)
         packages = aside / ".quilt/packages"
         packages.mkdir(parents=True)
         header = manifest_header(revision.metadata, revision.message)
@@ -243,20 +241,6 @@ class LocalRegistry:
         """Say whether this revision is the package's latest, and its manifest is there."""
         return self.head_hash(package) == top_hash and self._manifest(top_hash).is_file()
 
-    def check_workflows(self, quilt_workflow: str | None) -> None:
-        """Refuse what has to do with Quilt workflows, which local registries hardly ever have.
-
-        Raises:
-            PackagingError: the registry has a workflows configuration, or a workflow was asked for.
-        """
-        config = self.folder / WORKFLOW_CONFIG
-        if config.exists():
-            message = "this registry validates packages with Quilt workflows, which provwatch cannot do yet"
-            raise PackagingError(message, where=str(config), code="quilt-workflows")
-        if quilt_workflow:
-            message = f"there is no Quilt workflow {quilt_workflow!r}: the registry has no workflows configuration"
-            raise PackagingError(message, where=self.uri, hint=f"Add {WORKFLOW_CONFIG} to it", code="quilt-workflows")
-
     def _free_pointer(self, package: str) -> Path:
         """Return a pointer after all others: for this second, waiting for the next one where it is taken.
 
@@ -306,17 +290,3 @@ class LocalRegistry:
     def _lock(self) -> AbstractContextManager[None]:
         """Hold the registry's lock, waiting for others for a minute."""
         return locked(self.folder / HOUSE / "lock")
-
-
-def open_registry(uri: str) -> LocalRegistry:
-    """Return the registry at a URI.
-
-    Raises:
-        ProvwatchError: a kind of registry that this version does not publish to.
-    """
-    if uri.startswith("file://"):
-        return LocalRegistry(uri)
-    message = "publishing to S3 registries is not there yet"
-    raise ProvwatchError(
-        message, where=uri, hint="For a folder write ./NAME; --emit makes a description for S3", code="no-s3-yet"
-    )

@@ -15,8 +15,8 @@ from pathlib import Path
 from provwatch.errors import CredentialsError, PackagingError, ProvwatchError, UnreachableError
 from provwatch.publish.entries import SourceFile, read_error
 from provwatch.publish.hashing import ChangedError, Digest, combine, digest_bytes, part_bytes
+from provwatch.publish.storage import HOUSE
 
-HOUSE = ".provwatch"
 FICLONE = 0x40049409
 COPY_BYTES = 1024 * 1024
 

@@ -7,13 +7,14 @@ import importlib
 import io
 import os
 import threading
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from provwatch.aws import S3Address
 from provwatch.errors import PackagingError
-from provwatch.publish.entries import HASH_TYPE, Entry
+from provwatch.publish.entries import HASH_TYPE
+from provwatch.publish.registry import Revision
 
 
 def preload() -> None:
@@ -28,39 +29,73 @@ def _quieten() -> None:
     os.environ.setdefault("QUILT_MINIMIZE_STDOUT", "true")
 
 
-def build_package(
-    name: str, registry: Path, entries: Iterable[Entry], metadata: Mapping[str, Any], message: str | None
-) -> str:
-    """Build a package with quilt3's public ``Package.build`` and return its top hash.
+def build_in_folder(revision: Revision, folder: Path) -> str:
+    """Build a package in a local folder with quilt3's public ``Package.build`` and return its top hash.
 
     Args:
-        name: the package's name.
-        registry: folder to build into.
-        entries: the entries, hashes included, so that nothing is read.
-        metadata: the package's metadata.
-        message: the commit message.
+        revision: what to build.
+        folder: the registry to build into.
+
+    Raises:
+        PackagingError: quilt3 refused; its own words are kept.
+    """
+    return _build(revision, str(folder))
+
+
+def build_in_bucket(revision: Revision, registry: str, client: Any) -> str:
+    """Build a package in a bucket with quilt3's public ``Package.build`` and return its top hash.
+
+    Args:
+        revision: what to build; its bytes lie in S3.
+        registry: ``s3://bucket``.
+        client: the S3 client that quilt3 is to use.
 
     Raises:
         PackagingError: quilt3 refused; its own words are kept.
     """
     _quieten()
+    from quilt3.hooks import set_build_s3_client_hook  # noqa: PLC0415 - over a second; only a build needs it
+
+    before = set_build_s3_client_hook(lambda *_, **__: client)
+    try:
+        return _build(revision, registry)
+    finally:
+        set_build_s3_client_hook(before)
+
+
+def _build(revision: Revision, registry: str) -> str:
+    """Build a package; its entries have their hashes, so that nothing is read."""
+    _quieten()
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         import quilt3  # noqa: PLC0415 - over a second; only a build needs it
         from quilt3.packages import PackageEntry  # noqa: PLC0415 - see above
-        from quilt3.util import PhysicalKey, QuiltException  # noqa: PLC0415 - see above
+        from quilt3.util import QuiltException  # noqa: PLC0415 - see above
 
         package = quilt3.Package()
-        package.set_meta(dict(metadata))
+        package.set_meta(dict(revision.metadata))
+        workflow = ... if revision.quilt_workflow is None else revision.quilt_workflow or None
         try:
-            for entry in entries:
-                place = PhysicalKey(None, unquote(urlsplit(entry.physical_key).path), None)
+            for entry in revision.entries:
                 known = {"type": HASH_TYPE, "value": entry.hash}
+                place = _physical_key(entry.physical_key)
                 package.set(entry.logical_key, PackageEntry(place, entry.size, known, entry.meta))
-            top_hash: str = package.build(name, registry=str(registry), message=message)
+            name, message = revision.package, revision.message
+            top_hash: str = package.build(name, registry=registry, message=message, workflow=workflow)
         except QuiltException as error:
-            raise PackagingError(f"quilt3 refused the package: {error}", where=name, code="quilt-refused") from error
+            where = revision.package
+            raise PackagingError(f"quilt3 refused the package: {error}", where=where, code="quilt-refused") from error
     return top_hash
+
+
+def _physical_key(uri: str) -> Any:
+    """Return quilt3's own form of a URI."""
+    from quilt3.util import PhysicalKey  # noqa: PLC0415 - loaded with quilt3
+
+    if uri.startswith("s3://"):
+        address = S3Address.parse(uri)
+        return PhysicalKey(address.bucket, address.key, address.version or None)
+    return PhysicalKey(None, unquote(urlsplit(uri).path), None)
 
 
 def default_local_registry() -> str:

@@ -21,9 +21,10 @@ from provwatch.errors import CredentialsError, PackagingError, ProvwatchError, U
 from provwatch.publish import files, local
 from provwatch.publish.entries import Entry
 from provwatch.publish.hashing import digest_bytes
-from provwatch.publish.local import HeadMovedError, LocalRegistry, Revision, open_registry
+from provwatch.publish.local import LocalRegistry
+from provwatch.publish.local_storage import in_place_sources
 from provwatch.publish.manifest import HeadEntry
-from provwatch.publish.places import in_place_sources
+from provwatch.publish.registry import HeadMovedError, Revision
 from publish.processes import AS_ROOT, run_script, surroundings
 from publish.registries import browse, check_readable, content, revisions
 from publish.trees import footprint, stored_bytes, write_tree
@@ -264,21 +265,6 @@ class TestPublish:
             at(registry).publish(revision(data, package="no name"), expected="")
         assert stored_bytes(registry) == {}
 
-    def test_quilt_workflows(self, registry: Path) -> None:
-        """A registry that validates packages is refused, as is a workflow where there are none; "" asks for none."""
-        at(registry).check_workflows(None)
-        at(registry).check_workflows("")
-        with pytest.raises(PackagingError, match="no Quilt workflow 'alpha'"):
-            at(registry).check_workflows("alpha")
-        write_tree(registry, {".quilt/workflows/config.yml": "version: '1'\n"})
-        with pytest.raises(PackagingError, match="validates packages"):
-            at(registry).check_workflows(None)
-
-    def test_other_kinds_of_registry(self) -> None:
-        """A bucket is refused with a way out."""
-        with pytest.raises(ProvwatchError, match=r"s3://bucket: .*--emit"):
-            open_registry("s3://bucket")
-
 
 class TestStreaming:
     """Packages too large for quilt3's memory are written by our own writer."""
@@ -289,7 +275,7 @@ class TestStreaming:
         one = revision(data, more=count)
         theirs = at(tmp_path / "theirs").publish(one, expected="")
         monkeypatch.setattr(local, "STREAMED_ENTRIES", 1)
-        monkeypatch.setattr(local, "build_package", None)
+        monkeypatch.setattr(local, "build_in_folder", None)
         ours = at(tmp_path / "ours").publish(one, expected="")
         assert ours == theirs
         manifests = [(tmp_path / side / ".quilt/packages" / ours).read_bytes() for side in ("ours", "theirs")]
@@ -438,7 +424,8 @@ class TestBadDisks:
         folders = [path for path in (registry, *registry.rglob("*")) if path.is_dir()]
         script = (
             "import sys, pathlib\n"
-            "from provwatch.publish.local import LocalRegistry, Revision\n"
+            "from provwatch.publish.local import LocalRegistry\n"
+            "from provwatch.publish.registry import Revision\n"
             "registry = LocalRegistry(sys.argv[1])\n"
             "head = registry.head('lab/run')\n"
             "try: registry.publish(Revision('lab/run', [], {}, 'x'), head.top_hash)\n"

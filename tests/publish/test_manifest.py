@@ -23,7 +23,8 @@ from provwatch.publish.manifest import (
     parse_manifest,
     write_manifest,
 )
-from provwatch.publish.quilt import build_package
+from provwatch.publish.quilt import build_in_folder
+from provwatch.publish.registry import Revision
 from publish.trees import write_tree
 
 HASH = digest_bytes(b"abc").quilt
@@ -89,7 +90,7 @@ def test_manifests_are_quilt3s(
     ordered = sorted(entries, key=lambda one: order(one.logical_key))
     expected = by_quilt3(tmp_path / "theirs", entries, metadata, message)
     assert by_ourselves(ordered, metadata, message) == expected
-    top_hash = build_package("a/b", tmp_path / "ours", ordered, metadata, message)
+    top_hash = build_in_folder(Revision("a/b", ordered, metadata, message), tmp_path / "ours")
     assert (top_hash, (tmp_path / "ours/.quilt/packages" / top_hash).read_bytes()) == expected
 
 
@@ -150,19 +151,19 @@ def test_a_record_that_is_too_large(tmp_path: Path) -> None:
         by_ourselves([], too_large, "m")
     assert caught.value.code == "record-too-large"
     with pytest.raises(PackagingError, match="quilt3 refused the package") as refused:
-        build_package("a/b", tmp_path, [], too_large, "m")
+        build_in_folder(Revision("a/b", [], too_large, "m"), tmp_path)
     assert refused.value.code == "quilt-refused"
 
 
 def test_what_quilt3_refuses_is_told_in_its_words(tmp_path: Path) -> None:
     """Two entries of which one is the other's folder cannot be one package."""
     with pytest.raises(PackagingError, match="Already a PackageEntry"):
-        build_package("a/b", tmp_path, [entry("x"), entry("x/y")], {}, None)
+        build_in_folder(Revision("a/b", [entry("x"), entry("x/y")], {}, None), tmp_path)
 
 
 def test_quilt3_says_nothing_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Standard output is data, and quilt3's talk is none."""
-    build_package("a/b", tmp_path, [entry("x")], {}, None)
+    build_in_folder(Revision("a/b", [entry("x")], {}, None), tmp_path)
     assert capsys.readouterr().out == ""
 
 

@@ -9,7 +9,8 @@ import quilt3
 
 from provwatch.publish.entries import Entry
 from provwatch.publish.hashing import digest_bytes
-from provwatch.publish.quilt import build_package, default_local_registry
+from provwatch.publish.quilt import build_in_folder, default_local_registry
+from provwatch.publish.registry import Revision
 from publish.processes import run_script
 from publish.registries import browse
 from publish.trees import write_tree
@@ -25,7 +26,7 @@ ASK_QUILT3 = (
 def test_files_are_not_read(tmp_path: Path) -> None:
     """Hashes are given, so nothing is opened: the files need not even be there."""
     entry = Entry("x", "file:///nowhere/x%20%23y", 3, digest_bytes(b"abc").quilt, {"user_meta": {"a": 1}})
-    top_hash = build_package("a/b", tmp_path, [entry], {"b": 2}, "hello")
+    top_hash = build_in_folder(Revision("a/b", [entry], {"b": 2}, "hello"), tmp_path)
     package = browse(tmp_path, "a/b")
     assert (package.top_hash, package.meta) == (top_hash, {"b": 2})
     assert (package["x"].size, package["x"].meta) == (3, {"a": 1})
@@ -34,7 +35,7 @@ def test_files_are_not_read(tmp_path: Path) -> None:
 
 def test_what_is_kept_is_only_in_the_folder(tmp_path: Path) -> None:
     """A build leaves a manifest and two pointers, and nothing anywhere else."""
-    top_hash = build_package("a/b", tmp_path / "aside", [], {}, None)
+    top_hash = build_in_folder(Revision("a/b", [], {}, None), tmp_path / "aside")
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     assert files[-1] == f"aside/.quilt/packages/{top_hash}"
     assert len(files) == 3

@@ -1,0 +1,190 @@
+"""Where the bytes of packages in a bucket lie: only what the package's head does not hold goes up, the crate last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from provwatch.aws import ABSENT, S3Address, error_code, explained
+from provwatch.publish.entries import HASH_TYPE, SourceFile
+from provwatch.publish.hashing import PART_BYTES
+from provwatch.publish.manifest import Head, HeadEntry
+from provwatch.publish.storage import HOUSE, Blob, Placed, Tell
+from provwatch.publish.upload import Inline, Uploader, stop_abandoned
+from provwatch.publish.upload_records import Uploaded, UploadRecords
+
+if TYPE_CHECKING:
+    from provwatch.publish.folder import Content
+
+UPLOADS = 10
+BESIDE_EACH_OTHER_BYTES = 8 * PART_BYTES
+UNVERSIONED = "unversioned-bucket"
+
+
+class S3Storage:
+    """The objects of one package in a bucket, laid out as quilt3's ``push`` does: ``<package>/<logical key>``."""
+
+    def __init__(self, client: Any, bucket: str, package: str, records: UploadRecords, *, bwlimit: int = 0) -> None:
+        """Upload with this client.
+
+        Args:
+            client: an S3 client.
+            bucket: the registry.
+            package: name of the package.
+            records: what earlier runs uploaded.
+            bwlimit: bytes a second at most; 0 for no limit.
+        """
+        self._client = client
+        self._bucket = bucket
+        self._package = package
+        self._records = records
+        self._bwlimit = bwlimit
+        self.warnings: set[str] = set()
+
+    def to_be_written(self, files: Iterable[SourceFile], head: Head | None) -> Iterator[SourceFile]:
+        """Yield the files that the head does not hold, judged by path and size."""
+        held = {(entry.logical_key, entry.size) for entry in head.entries} if head else set()
+        return (file for file in files if (file.logical_key, file.size) not in held)
+
+    def needs_a_look(self, _files: Iterable[SourceFile]) -> bool:
+        """Say that it takes no look: versions never change."""
+        return False
+
+    def lies_as_wanted(self, content: Content, head: Head, *, here: bool = False) -> bool:
+        """Say whether all of a head's bytes lie in S3; where versions may be overwritten, they are looked for."""
+        del content, here
+        if not all(entry.physical_key.startswith("s3://") for entry in head.entries):
+            return False
+        unversioned = [entry for entry in head.entries if not S3Address.parse(entry.physical_key).version]
+        present = self._sizes() if unversioned else {}
+        return all(self._is_there(entry, present) for entry in unversioned)
+
+    def _is_there(self, entry: HeadEntry, present: dict[str, int]) -> bool:
+        """Say whether an unversioned entry's object is there, as far as its size tells; those elsewhere are trusted."""
+        address = S3Address.parse(entry.physical_key)
+        if address.bucket != self._bucket or not address.key.startswith(f"{self._package}/"):
+            return True
+        return present.get(address.key) == entry.size
+
+    def _sizes(self) -> dict[str, int]:
+        """Return the sizes of the package's objects by key."""
+        with explained(f"s3://{self._bucket}/{self._package}/"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=f"{self._package}/"
+            )
+            return {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", ())}
+
+    def place(self, blobs: Sequence[Blob], head: Head | None, tell: Tell) -> dict[str, Placed]:
+        """Upload what neither the head nor an interrupted run has brought there; return where everything lies.
+
+        Raises:
+            ChangedError: a file is not what it was when it was hashed.
+            ProvwatchError: S3 cannot be reached, or refuses.
+        """
+        placed: dict[str, Placed] = {}
+        to_send: list[Blob] = []
+        held = _Held(head, self._bucket)
+        for blob in blobs:
+            uri = held.find(blob, self._key(blob)) or self._sent_before(blob)
+            if uri:
+                placed[blob.logical_key] = Placed(uri, blob.digest)
+            else:
+                to_send.append(blob)
+        stop_abandoned(self._client, self._bucket, self._records, {self._key(blob): blob for blob in to_send})
+        uploader = Uploader(self._client, self._bucket, self._records, tell=tell, bwlimit=self._bwlimit)
+        for last in (False, True):
+            placed.update(self._send([blob for blob in to_send if blob.last is last], uploader))
+        return placed
+
+    def _send(self, blobs: list[Blob], uploader: Uploader) -> dict[str, Placed]:
+        """Upload: most files beside each other, then very large ones, the parts of each beside each other."""
+        once = {self._key(blob): blob for blob in blobs}  # generated files of the same content are one object
+        sent: dict[str, Uploaded] = {}
+        with ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload") as pool:
+            waiting = {
+                key: pool.submit(_send_one, uploader, key, blob)
+                for key, blob in once.items()
+                if blob.size < BESIDE_EACH_OTHER_BYTES
+            }
+            _finish(waiting.values())
+            for key, blob in once.items():
+                sent[key] = waiting[key].result() if key in waiting else uploader.send_parts(key, blob, pool)
+        if not all(uploaded.version for uploaded in sent.values()):
+            self.warnings.add(UNVERSIONED)
+        return {
+            blob.logical_key: Placed(
+                S3Address(self._bucket, self._key(blob), sent[self._key(blob)].version).uri, blob.digest
+            )
+            for blob in blobs
+        }
+
+    def _sent_before(self, blob: Blob) -> str:
+        """Return the URI of what an interrupted run uploaded already and is still there, or ""."""
+        key = self._key(blob)
+        known = self._records.uploaded(key, blob.digest.quilt, blob.size)
+        if known is None:
+            return ""
+        address = S3Address(self._bucket, key, known.version)
+        try:
+            answer = self._client.head_object(**address.parameters)
+        except Exception as error:
+            if error_code(error) in ABSENT:
+                return ""
+            with explained(address.uri):
+                raise
+        return address.uri if (answer["ETag"], answer["ContentLength"]) == (known.etag, blob.size) else ""
+
+    def settled(self, blobs: Sequence[Blob]) -> None:
+        """Say that a package holds these now, so that nobody has to remember what was uploaded for it."""
+        self._records.forget([self._key(blob) for blob in blobs])
+
+    def _key(self, blob: Blob) -> str:
+        """Return the key of a blob's object; those that are no source file lie by their content, out of the way."""
+        if blob.file is None:
+            return f"{HOUSE}/objects/{blob.digest.sha256}"
+        return f"{self._package}/{blob.logical_key}"
+
+
+class _Held:
+    """What a head holds already, by content; where versions may be overwritten, by path too."""
+
+    def __init__(self, head: Head | None, bucket: str) -> None:
+        """Look at the entries that lie in S3."""
+        self._by_content: dict[tuple[int | None, str], str] = {}
+        self._by_key: dict[tuple[str, int | None, str], str] = {}
+        for entry in head.entries if head else ():
+            if entry.hash is None or entry.hash.type != HASH_TYPE or not entry.physical_key.startswith("s3://"):
+                continue
+            address = S3Address.parse(entry.physical_key)
+            if address.version:
+                self._by_key[entry.logical_key, entry.size, entry.hash.value] = entry.physical_key
+                self._by_content.setdefault((entry.size, entry.hash.value), entry.physical_key)
+            elif address.bucket == bucket:
+                self._by_key[address.key, entry.size, entry.hash.value] = entry.physical_key
+
+    def find(self, blob: Blob, key: str) -> str:
+        """Return the URI of bytes that the head holds, its own entry's first, or ""."""
+        content = (blob.size, blob.digest.quilt)
+        return (
+            self._by_key.get((blob.logical_key, *content))
+            or self._by_key.get((key, *content))
+            or self._by_content.get(content)
+            or ""
+        )
+
+
+def _send_one(uploader: Uploader, key: str, blob: Blob) -> Uploaded:
+    """Upload a blob in one thread: whole, or part after part where Quilt's hash is one of parts."""
+    return uploader.send_whole(key, blob) if blob.size < PART_BYTES else uploader.send_parts(key, blob, Inline())
+
+
+def _finish(waiting: Iterable[Future[Any]]) -> None:
+    """Wait until all are done; after the first failure those that have not begun never do, and it is raised."""
+    waiting = list(waiting)
+    done, rest = wait(waiting, return_when=FIRST_EXCEPTION)
+    for future in rest:
+        future.cancel()
+    wait(rest)
+    for future in done:
+        future.result()

@@ -1,0 +1,315 @@
+"""Upload bytes to S3 with SHA-256 checksums, so that what S3 answers is Quilt's hash.
+
+Quilt's ``sha2-256-chunked`` is the SHA-256 of the parts' SHA-256: for a multipart upload of the same parts, S3's own
+composite checksum (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from provwatch.aws import error_code, explained, version_of
+from provwatch.errors import PackagingError, ProvwatchError
+from provwatch.publish.entries import SourceFile, read_error
+from provwatch.publish.hashing import ChangedError, combine, digest_bytes, part_bytes
+from provwatch.publish.storage import Blob, Tell
+from provwatch.publish.upload_records import Multipart, Uploaded, UploadRecords
+
+IN_FLIGHT_BYTES = 96 * 1024 * 1024
+"""Bytes of parts in memory at once; at least one part, which is larger than 8 MiB for files over 80 GB."""
+GONE = "NoSuchUpload"
+CHANGED = "changed while it was being uploaded"
+WRITING = "Is the run still writing?"
+
+
+class Uploader:
+    """Uploads to one bucket, from several threads."""
+
+    def __init__(self, client: Any, bucket: str, records: UploadRecords, *, tell: Tell, bwlimit: int = 0) -> None:
+        """Upload with this client.
+
+        Args:
+            client: an S3 client.
+            bucket: the bucket.
+            records: told of each object as soon as S3 has confirmed it.
+            tell: called with numbers of bytes, from any thread; what it raises ends the upload.
+            bwlimit: bytes a second at most; 0 for no limit.
+        """
+        self._client = client
+        self._bucket = bucket
+        self._records = records
+        self._tell = tell
+        self._pace = _Pace(bwlimit)
+
+    def send_whole(self, key: str, blob: Blob) -> Uploaded:
+        """Upload a blob of one part.
+
+        Raises:
+            ChangedError: its file is not what it was when it was hashed.
+            ProvwatchError: S3 cannot be reached, or refuses.
+        """
+        data = _reader(blob)(0, blob.size)
+        digest = digest_bytes(data)
+        if digest.quilt != blob.digest.quilt:
+            raise ChangedError(CHANGED, where=_path(blob), hint=WRITING)
+        self._pace.wait(len(data))
+        self._tell(0)
+        checksum = base64.b64encode(bytes.fromhex(digest.sha256)).decode()
+        with explained(self._uri(key)):
+            answer = self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=data, ChecksumAlgorithm="SHA256", ChecksumSHA256=checksum
+            )
+        self._compare(key, answer.get("ChecksumSHA256"), checksum)
+        self._tell(len(data))
+        return self._confirmed(key, blob, answer)
+
+    def send_parts(self, key: str, blob: Blob, pool: Executor) -> Uploaded:
+        """Upload a large blob in parts, going on with what an interrupted run left.
+
+        Args:
+            key: key of the object.
+            blob: what to upload.
+            pool: where parts are sent beside each other.
+
+        Raises:
+            ChangedError: its file is not what it was when it was hashed.
+            ProvwatchError: S3 cannot be reached, or refuses.
+        """
+        upload, there = self._begin(key, blob)
+        try:
+            parts = self._send_each_part(key, blob, upload, there, pool)
+            if combine([base64.b64decode(part["ChecksumSHA256"]) for part in parts]) != blob.digest.quilt:
+                raise ChangedError(CHANGED, where=_path(blob), hint=WRITING)
+            answer = self._complete(key, upload, parts)
+        except ProvwatchError as error:
+            if error.exit_code == PackagingError.exit_code:  # what is there is of no use to a later run
+                abort(self._client, self._bucket, key, upload)
+                self._records.ended(key)
+            raise
+        self._compare(key, answer.get("ChecksumSHA256"), f"{blob.digest.quilt}-{len(parts)}")
+        self._records.ended(key)
+        return self._confirmed(key, blob, answer)
+
+    def _begin(self, key: str, blob: Blob) -> tuple[str, dict[int, dict[str, Any]]]:
+        """Begin a multipart upload, or take up an abandoned one; return its id and the parts that are there."""
+        for left in self._records.abandoned():
+            if (left.key, left.quilt, left.size) == (key, blob.digest.quilt, blob.size) and left.upload:
+                there = parts_of(self._client, self._bucket, key, left.upload)
+                self._records.begin(key, blob.digest.quilt, blob.size)
+                self._records.began(key, left.upload)
+                self._records.ended(key, left.owner)
+                if there is not None:
+                    return left.upload, there
+        self._records.begin(key, blob.digest.quilt, blob.size)
+        with explained(self._uri(key)):
+            answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ChecksumAlgorithm="SHA256")
+        upload = str(answer["UploadId"])
+        self._records.began(key, upload)
+        return upload, {}
+
+    def _send_each_part(
+        self, key: str, blob: Blob, upload: str, there: Mapping[int, Mapping[str, Any]], pool: Executor
+    ) -> list[dict[str, Any]]:
+        """Upload the parts beside each other, never more in memory than `IN_FLIGHT_BYTES`."""
+        step, read = part_bytes(blob.size), _reader(blob)
+        most = max(1, IN_FLIGHT_BYTES // step)
+        waiting: deque[Future[dict[str, Any]]] = deque()
+        parts: list[dict[str, Any]] = []
+        try:
+            for number, start in enumerate(range(0, blob.size, step), 1):
+                size = min(step, blob.size - start)
+                bytes_of_part = partial(read, start, size)
+                waiting.append(pool.submit(self._send_part, key, upload, number, bytes_of_part, there.get(number)))
+                if len(waiting) >= most:
+                    parts.append(waiting.popleft().result())
+            while waiting:
+                parts.append(waiting.popleft().result())
+        finally:
+            for future in waiting:
+                if not future.cancel():
+                    future.exception()
+        return parts
+
+    def _send_part(
+        self, key: str, upload: str, number: int, read: Callable[[], bytes], there: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Upload one part, unless it is there; return how `complete_multipart_upload` wants it named."""
+        data = read()
+        size = len(data)
+        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        if there is not None and (there.get("Size"), there.get("ChecksumSHA256")) == (size, checksum):
+            etag = there["ETag"]
+        else:
+            self._pace.wait(size)
+            self._tell(0)
+            with explained(self._uri(key)):
+                answer = self._client.upload_part(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload,
+                    PartNumber=number,
+                    Body=data,
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=checksum,
+                )
+            self._compare(key, answer.get("ChecksumSHA256"), checksum)
+            etag = answer["ETag"]
+        self._tell(size)
+        return {"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum}
+
+    def _complete(self, key: str, upload: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+        """Complete a multipart upload; where the answer to a first try was lost, look what became of it."""
+        where = {"Bucket": self._bucket, "Key": key}
+        with explained(self._uri(key)):
+            try:
+                answer: dict[str, Any] = self._client.complete_multipart_upload(
+                    **where, UploadId=upload, MultipartUpload={"Parts": parts}
+                )
+            except Exception as error:
+                if error_code(error) != GONE:
+                    raise
+                answer = self._client.head_object(**where, ChecksumMode="ENABLED")
+        return answer
+
+    def _compare(self, key: str, said: str | None, sent: str) -> None:
+        """Compare S3's checksum with ours; a server that gives none has at least checked the one it was sent."""
+        if said is not None and said != sent:
+            message = f"S3 says it has {said}, and {sent} was sent"
+            raise PackagingError(message, where=self._uri(key), hint="Run it again", code="wrong-checksum")
+
+    def _confirmed(self, key: str, blob: Blob, answer: Mapping[str, Any]) -> Uploaded:
+        """Remember an object that S3 has confirmed."""
+        uploaded = Uploaded(version_of(dict(answer)), str(answer["ETag"]))
+        self._records.keep(key, blob.digest.quilt, blob.size, uploaded)
+        return uploaded
+
+    def _uri(self, key: str) -> str:
+        """Return what errors call an object."""
+        return f"s3://{self._bucket}/{key}"
+
+
+class Inline(Executor):
+    """An executor that does everything at once, in the thread that asks."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a function now; its error is raised when its result is asked for."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - handed on, as every executor does
+            future.set_exception(error)
+        return future
+
+
+class _Pace:
+    """Keeps many threads together under a number of bytes a second."""
+
+    def __init__(self, limit: int) -> None:
+        """Allow *limit* bytes a second; 0 for all there are."""
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._free_at = time.monotonic()
+
+    def wait(self, size: int) -> None:
+        """Wait until so many bytes may be sent."""
+        if not self._limit:
+            return
+        with self._lock:
+            start = max(self._free_at, time.monotonic())
+            self._free_at = start + size / self._limit
+        time.sleep(max(0.0, start - time.monotonic()))
+
+
+def stop_abandoned(client: Any, bucket: str, records: UploadRecords, wanted: Mapping[str, Blob]) -> None:
+    """Abort the multipart uploads that killed processes left and nobody will go on with.
+
+    Args:
+        client: an S3 client.
+        bucket: the bucket.
+        records: where they are remembered.
+        wanted: what is about to be uploaded, by key; uploads of the same content are left to be taken up.
+    """
+    for left in records.abandoned():
+        blob = wanted.get(left.key)
+        useful = blob is not None and (blob.digest.quilt, blob.size) == (left.quilt, left.size)
+        if left.upload and useful:
+            continue
+        for upload in [left.upload] if left.upload else _begun(client, bucket, left):
+            abort(client, bucket, left.key, upload)
+        records.ended(left.key, left.owner)
+
+
+def _begun(client: Any, bucket: str, left: Multipart) -> list[str]:
+    """Return the uploads under a key whose process died before it could note the id."""
+    with explained(f"s3://{bucket}/{left.key}"):
+        answer = client.list_multipart_uploads(Bucket=bucket, Prefix=left.key)
+    return [found["UploadId"] for found in answer.get("Uploads", ()) if found["Key"] == left.key]
+
+
+def abort(client: Any, bucket: str, key: str, upload: str) -> None:
+    """Abort a multipart upload; one that is gone is as good."""
+    with explained(f"s3://{bucket}/{key}"):
+        try:
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        except Exception as error:
+            if error_code(error) != GONE:
+                raise
+
+
+def parts_of(client: Any, bucket: str, key: str, upload: str) -> dict[int, dict[str, Any]] | None:
+    """Return the parts that an upload has, by number, or None where it is gone."""
+    parts: dict[int, dict[str, Any]] = {}
+    with explained(f"s3://{bucket}/{key}"):
+        try:
+            for page in client.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload):
+                parts |= {part["PartNumber"]: part for part in page.get("Parts", ())}
+        except Exception as error:
+            if error_code(error) == GONE:
+                return None
+            raise
+    return parts
+
+
+def _reader(blob: Blob) -> Callable[[int, int], bytes]:
+    """Return what reads a range of a blob's bytes: its offset and size."""
+    if blob.file is not None:
+        return partial(_read, blob.file)
+    made = blob.make() if blob.make is not None else b""
+    return lambda start, size: made[start : start + size]
+
+
+def _read(file: SourceFile, start: int, size: int) -> bytes:
+    """Return a range of a file's bytes.
+
+    Raises:
+        ChangedError: the file is not what the scan saw.
+    """
+    try:
+        with Path(file.path).open("rb", buffering=0) as opened:
+            status = os.fstat(opened.fileno())
+            data = os.pread(opened.fileno(), size, start)
+            while len(data) < size:
+                more = os.pread(opened.fileno(), size - len(data), start + len(data))
+                if not more:
+                    raise ChangedError("became shorter while it was being uploaded", where=file.path, hint=WRITING)
+                data += more
+    except OSError as error:
+        raise read_error(error, file.path) from error
+    if (status.st_size, status.st_mtime_ns, status.st_ino) != (file.size, file.mtime_ns, file.inode):
+        raise ChangedError(CHANGED, where=file.path, hint=WRITING)
+    return data
+
+
+def _path(blob: Blob) -> str:
+    """Return what errors call a blob's bytes."""
+    return blob.file.path if blob.file is not None else blob.logical_key
