@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from provwatch.errors import ConfigurationError
+from provwatch.errors import ConfigurationError, UsageError
 
 PREFIX = "PROVWATCH_"
 PROJECT_FILE = "provwatch.toml"
@@ -109,9 +109,12 @@ class Settings:
     def override(self, flags: Mapping[str, Any]) -> Settings:
         """Return the settings with the flags that were given on top; None means not given."""
         given = {name: value for name, value in flags.items() if value is not None}
-        checked = {
-            name: _checked(_BY_NAME[name], value, f"--{name.replace('_', '-')}") for name, value in given.items()
-        }
+        try:
+            checked = {
+                name: _checked(_BY_NAME[name], value, f"--{name.replace('_', '-')}") for name, value in given.items()
+            }
+        except ConfigurationError as error:
+            raise UsageError(error.message, where=error.where, hint=error.hint) from error
         return Settings({**self.values, **checked}, {**self.origins, **dict.fromkeys(given, "flag")})
 
 

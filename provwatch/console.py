@@ -109,6 +109,10 @@ class Progress:
         else:
             yield self
 
+    def announce(self, text: str) -> None:
+        """Tell people what is about to begin."""
+        talk(text)
+
     def advance(self, count: int) -> None:
         """Count some bytes; called from any thread."""
         if self._bar is not None:

@@ -53,6 +53,7 @@ class Outcome:
         plan: with ``--dry-run``, what would happen.
         metadata: the package's metadata, for people; not part of the JSON.
         exit_code: what it asks of the process.
+        catalog: address of the Quilt catalog that shows the package, or "".
     """
 
     source: str
@@ -71,6 +72,23 @@ class Outcome:
     plan: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     exit_code: int = EXIT_DONE
+    catalog: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The revision's ``quilt+s3`` URI, "" where it lies in no bucket."""
+        if not self.top_hash or not self.registry.startswith("s3://"):
+            return ""
+        return f"quilt+{self.registry}#package={self.package}@{self.top_hash}"
+
+    @property
+    def catalog_url(self) -> str:
+        """Where the Quilt catalog shows the revision, "" where no catalog is known."""
+        if not self.uri or not self.catalog:
+            return ""
+        site = self.catalog if "://" in self.catalog else f"https://{self.catalog}"
+        bucket = self.registry.removeprefix("s3://")
+        return f"{site.rstrip('/')}/b/{bucket}/packages/{self.package}/tree/{self.top_hash}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields of the JSON contract."""
@@ -88,6 +106,8 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "code": self.code,
             "reason": self.reason,
+            "uri": self.uri,
+            "catalog_url": self.catalog_url,
         }
         return fields if self.plan is None else {**fields, "plan": self.plan}
 

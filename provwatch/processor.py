@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from provwatch.config import Settings
-from provwatch.console import Progress, human_bytes
+from provwatch.console import Progress, human_bytes, human_seconds
 from provwatch.description import folder_uri, serialise
 from provwatch.errors import DescriptionError, PackagingError, ProvwatchError
 from provwatch.failpoints import reach
@@ -35,7 +35,7 @@ from provwatch.publish.hash_cache import HashCache
 from provwatch.publish.hashing import ChangedError
 from provwatch.publish.local_storage import in_place_sources
 from provwatch.publish.manifest import Head
-from provwatch.publish.quilt import preload
+from provwatch.publish.quilt import preload, quilt_setting
 from provwatch.publish.registries import open_registry
 from provwatch.publish.registry import HeadMovedError, Registry, Revision
 from provwatch.request import Request, recalled, remembered
@@ -107,7 +107,8 @@ class Processor:
             outcome = Outcome(source=source, outcome=Result.SKIPPED, code="interrupted", reason=INTERRUPTED)
         if not outcome.id and not request.dry_run:
             outcome = self._record(job or self._receive(request, source, outcome.package, outcome.registry), outcome)
-        return dataclasses.replace(outcome, seconds=time.monotonic() - started)
+        catalog = self._settings["catalog"] or quilt_setting("navigator_url")
+        return dataclasses.replace(outcome, seconds=time.monotonic() - started, catalog=catalog)
 
     def _check(self) -> None:
         """Give up where the person asks to."""
@@ -219,6 +220,7 @@ class Processor:
             if head is None and look.size > PRELOAD_BYTES:
                 preload()  # there will be a build, and reading takes longer than loading
             self._check_size(look, registry, head)
+            self._announce(look, registry, head)
             content = self._read(request, look)
             reach("after_hash")
             fingerprint = fingerprint_of(look, content)
@@ -253,6 +255,19 @@ class Processor:
             message = f"{human_bytes(size)} would have to be stored, and {human_bytes(most)} are allowed"
             hint = "Allow more with --max-size, or leave files out with --exclude"
             raise PackagingError(message, where=look.description.source_prefix, hint=hint, code="too-large")
+
+    def _announce(self, look: Look, registry: Registry, head: Head | None) -> None:
+        """Say how much there is to hash and to upload, and how long that will take, before it begins."""
+        rate = registry.storage.upload_rate()
+        up = sum(file.size for file in registry.storage.to_be_written(look.listing.files, head))
+        if rate is None or not up:
+            return
+        _, unread = split_known(look.listing.files, self._cache)
+        to_hash = human_bytes(sum(file.size for file in unread))
+        pace = f"{human_bytes(rate[0])}/s" + ("" if rate[1] else ", a guess")
+        self._progress.announce(
+            f"{to_hash} to hash, {human_bytes(up)} to upload: about {human_seconds(up / rate[0])} at {pace}"
+        )
 
     def _write(
         self, request: Request, look: Look, content: Content, registry: Registry, head: Head | None, verdict: Verdict

@@ -18,6 +18,7 @@ Examples:
   provwatch package results/
   provwatch package results/ --name lab/rnaseq-42 --metadata '{"project": "atlas"}'
   provwatch package results/ --dedup outputs
+  provwatch package results/ --registry s3://my-bucket --exclude '*.bam'
   provwatch package results/ --emit descriptions.jsonl
 """
 
@@ -66,6 +67,15 @@ def package(
         Flag, typer.Option("--allow-empty/--no-allow-empty", help="Package an empty folder too.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads that read files.")] = None,
+    include: Annotated[
+        list[str] | None, typer.Option("--include", help="Only files like this; may be repeated.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="No files like this; may be repeated.")] = None,
+    summary: Annotated[
+        Flag, typer.Option("--summary/--no-summary", help="Add a report, README.md and quilt_summarize.json.")
+    ] = None,
+    max_size: Annotated[str | None, typer.Option("--max-size", help="Refuse to store more, such as 500GB.")] = None,
+    bwlimit: Annotated[str | None, typer.Option("--bwlimit", help="Upload no faster, such as 20MB a second.")] = None,
     take_over: Annotated[bool, typer.Option("--take-over", help="Take the name over from another source.")] = False,
     refresh: Annotated[bool, typer.Option("--refresh", help="Describe again, though no file changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; write nothing.")] = False,
@@ -89,6 +99,11 @@ def package(
         "keep_config": keep_config,
         "allow_empty": allow_empty,
         "threads": threads,
+        "include": include or None,
+        "exclude": exclude or None,
+        "summary": summary,
+        "max_size": max_size,
+        "bwlimit": bwlimit,
     }
     settings = load_settings().override(flags)
     said: dict[str, Any] = {

@@ -58,7 +58,8 @@ class Session:
             (talk if data_is_elsewhere else say)(json.dumps(outcome.as_json(), ensure_ascii=False))
             return
         (talk if data_is_elsewhere or outcome.outcome in BAD else say)(_for_people(outcome))
-        if outcome.outcome is Result.PUSHED and self.first_push and not self.settings["copy"]:
+        in_place = outcome.registry.startswith("file://") and not self.settings["copy"]
+        if outcome.outcome is Result.PUSHED and self.first_push and in_place:
             talk(IN_PLACE_NOTE)
             self.first_push = False
 
@@ -136,6 +137,8 @@ def _for_people(outcome: Outcome) -> str:
         "source": plain(outcome.source),
         "registry": plain(outcome.registry),
         "read with": _browse(outcome),
+        "uri": outcome.uri,
+        "catalog": plain(outcome.catalog_url),
         **warning_rows(_own_warnings(outcome)),
         **_plan_rows(outcome.plan or {}),
     }

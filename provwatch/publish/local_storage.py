@@ -28,6 +28,9 @@ class LocalStorage:
         """Yield the files whose bytes the registry is to keep, redacted ones apart."""
         return filter(self._is_kept_file, files)
 
+    def upload_rate(self) -> None:
+        """Say that nothing goes up."""
+
     def needs_a_look(self, files: Iterable[SourceFile]) -> bool:
         """Say whether bytes are kept, which somebody may have removed."""
         return any(map(self._is_kept_file, files))

@@ -100,15 +100,25 @@ def _physical_key(uri: str) -> Any:
 
 def default_local_registry() -> str:
     """Return the URI of the registry that quilt3 uses by default, without loading quilt3."""
+    configured = quilt_setting("default_local_registry").rstrip("/")
+    return configured or (_quilt_folder() / "packages").absolute().as_uri()
+
+
+def quilt_setting(name: str) -> str:
+    """Return a setting of quilt3's own configuration, such as ``navigator_url``, without loading quilt3; or ""."""
+    try:
+        lines = (_quilt_folder() / "config.yml").read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return "" if value.strip() == "null" else value.strip().strip("'\"")
+    return ""
+
+
+def _quilt_folder() -> Path:
+    """Return where quilt3 keeps what it knows."""
     from platformdirs import user_data_dir  # noqa: PLC0415 - only where no registry was given
 
-    base = Path(user_data_dir("Quilt", "QuiltData"))
-    try:
-        lines = (base / "config.yml").read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() == "default_local_registry" and value.strip(" '\""):
-            return value.strip().strip("'\"").rstrip("/")
-    return (base / "packages").absolute().as_uri()
+    return Path(user_data_dir("Quilt", "QuiltData"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from provwatch.aws import ABSENT, S3Address, error_code, explained
 from provwatch.publish.entries import HASH_TYPE, SourceFile
 from provwatch.publish.hashing import PART_BYTES
-from provwatch.publish.manifest import Head, HeadEntry
+from provwatch.publish.manifest import Head
 from provwatch.publish.storage import HOUSE, Blob, Placed, Tell
 from provwatch.publish.upload import Inline, Uploader, stop_abandoned
 from provwatch.publish.upload_records import Uploaded, UploadRecords
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from provwatch.publish.folder import Content
 
 UPLOADS = 10
+GUESSED_RATE = 25e6
 BESIDE_EACH_OTHER_BYTES = 8 * PART_BYTES
 UNVERSIONED = "unversioned-bucket"
 
@@ -47,6 +50,12 @@ class S3Storage:
         held = {(entry.logical_key, entry.size) for entry in head.entries} if head else set()
         return (file for file in files if (file.logical_key, file.size) not in held)
 
+    def upload_rate(self) -> tuple[float, bool]:
+        """Return the limit, else what the last upload to this bucket reached, else a guess."""
+        measured = self._records.rate()
+        rate = measured or GUESSED_RATE
+        return (min(rate, self._bwlimit) if self._bwlimit else rate), bool(measured or self._bwlimit)
+
     def needs_a_look(self, _files: Iterable[SourceFile]) -> bool:
         """Say that it takes no look: versions never change."""
         return False
@@ -54,18 +63,20 @@ class S3Storage:
     def lies_as_wanted(self, content: Content, head: Head, *, here: bool = False) -> bool:
         """Say whether all of a head's bytes lie in S3; where versions may be overwritten, they are looked for."""
         del content, here
-        if not all(entry.physical_key.startswith("s3://") for entry in head.entries):
-            return False
-        unversioned = [entry for entry in head.entries if not S3Address.parse(entry.physical_key).version]
-        present = self._sizes() if unversioned else {}
-        return all(self._is_there(entry, present) for entry in unversioned)
+        lost = self._lost(head)
+        return all(entry.physical_key.startswith("s3://") and entry.physical_key not in lost for entry in head.entries)
 
-    def _is_there(self, entry: HeadEntry, present: dict[str, int]) -> bool:
-        """Say whether an unversioned entry's object is there, as far as its size tells; those elsewhere are trusted."""
-        address = S3Address.parse(entry.physical_key)
-        if address.bucket != self._bucket or not address.key.startswith(f"{self._package}/"):
-            return True
-        return present.get(address.key) == entry.size
+    def _lost(self, head: Head | None) -> set[str]:
+        """Return the unversioned physical keys of a head whose objects are gone, or of another size by now."""
+        own = f"s3://{self._bucket}/{quote(self._package)}/"
+        unversioned = [entry for entry in head.entries if "?versionId=" not in entry.physical_key] if head else []
+        own_entries = [entry for entry in unversioned if entry.physical_key.startswith(own)]
+        present = self._sizes() if own_entries else {}
+        return {
+            entry.physical_key
+            for entry in own_entries
+            if present.get(S3Address.parse(entry.physical_key).key) != entry.size
+        }
 
     def _sizes(self) -> dict[str, int]:
         """Return the sizes of the package's objects by key."""
@@ -84,7 +95,7 @@ class S3Storage:
         """
         placed: dict[str, Placed] = {}
         to_send: list[Blob] = []
-        held = _Held(head, self._bucket)
+        held = _Held(head, self._bucket, self._lost(head))
         for blob in blobs:
             uri = held.find(blob, self._key(blob)) or self._sent_before(blob)
             if uri:
@@ -93,8 +104,11 @@ class S3Storage:
                 to_send.append(blob)
         stop_abandoned(self._client, self._bucket, self._records, {self._key(blob): blob for blob in to_send})
         uploader = Uploader(self._client, self._bucket, self._records, tell=tell, bwlimit=self._bwlimit)
+        began, size = time.monotonic(), sum(blob.size for blob in to_send)
         for last in (False, True):
             placed.update(self._send([blob for blob in to_send if blob.last is last], uploader))
+        if size >= PART_BYTES:
+            self._records.keep_rate(size / (time.monotonic() - began))
         return placed
 
     def _send(self, blobs: list[Blob], uploader: Uploader) -> dict[str, Placed]:
@@ -149,12 +163,14 @@ class S3Storage:
 class _Held:
     """What a head holds already, by content; where versions may be overwritten, by path too."""
 
-    def __init__(self, head: Head | None, bucket: str) -> None:
-        """Look at the entries that lie in S3."""
+    def __init__(self, head: Head | None, bucket: str, lost: set[str]) -> None:
+        """Look at the entries that lie in S3 and are not lost."""
         self._by_content: dict[tuple[int | None, str], str] = {}
         self._by_key: dict[tuple[str, int | None, str], str] = {}
         for entry in head.entries if head else ():
-            if entry.hash is None or entry.hash.type != HASH_TYPE or not entry.physical_key.startswith("s3://"):
+            if entry.hash is None or entry.hash.type != HASH_TYPE:
+                continue
+            if entry.physical_key in lost or not entry.physical_key.startswith("s3://"):
                 continue
             address = S3Address.parse(entry.physical_key)
             if address.version:

@@ -54,6 +54,9 @@ class Storage(Protocol):
     def to_be_written(self, files: Iterable[SourceFile], head: Head | None) -> Iterator[SourceFile]:
         """Yield the files whose bytes may have to be written, judged by names and sizes."""
 
+    def upload_rate(self) -> tuple[float, bool] | None:
+        """Return the bytes a second that bytes are expected to go up with, and whether that was measured."""
+
     def needs_a_look(self, files: Iterable[SourceFile]) -> bool:
         """Say whether it takes a look at the bytes to know that an unchanged package still has them."""
 

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS multiparts (
     store TEXT, bucket TEXT, key TEXT, upload TEXT, quilt TEXT, size INTEGER, owner TEXT,
     PRIMARY KEY (store, bucket, key, owner)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rates (store TEXT, bucket TEXT, rate REAL, PRIMARY KEY (store, bucket)) WITHOUT ROWID;
 """
 
 
@@ -119,6 +120,15 @@ class UploadRecords:
         found = [Multipart(*row) for row in self._run(query, (*self._place, self._owner))]
         dead = {owner for owner in {one.owner for one in found} if _has_ended(self._home, owner)}
         return [one for one in found if one.owner in dead]
+
+    def rate(self) -> float:
+        """Return the bytes a second that the last upload reached, 0 where there was none."""
+        rows = self._run("SELECT rate FROM rates WHERE (store, bucket) = (?,?)", self._place)
+        return float(rows[0][0]) if rows else 0.0
+
+    def keep_rate(self, rate: float) -> None:
+        """Remember the bytes a second that an upload reached."""
+        self._run("INSERT OR REPLACE INTO rates VALUES (?,?,?)", (*self._place, rate))
 
     def _run(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         """Run one statement and commit."""
