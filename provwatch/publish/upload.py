@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from provwatch.aws import error_code, explained, version_of
+from provwatch.aws import ABSENT, error_code, explained, version_of
 from provwatch.errors import PackagingError, ProvwatchError
 from provwatch.publish.entries import SourceFile, read_error
 from provwatch.publish.hashing import ChangedError, combine, digest_bytes, part_bytes
@@ -85,7 +85,10 @@ class Uploader:
             ChangedError: its file is not what it was when it was hashed.
             ProvwatchError: S3 cannot be reached, or refuses.
         """
-        upload, there = self._begin(key, blob)
+        left = self._left_behind(key, blob)
+        if isinstance(left, Uploaded):
+            return left
+        upload, there = left or (self._begin(key, blob), {})
         try:
             parts = self._send_each_part(key, blob, upload, there, pool)
             if combine([base64.b64decode(part["ChecksumSHA256"]) for part in parts]) != blob.digest.quilt:
@@ -100,22 +103,42 @@ class Uploader:
         self._records.ended(key)
         return self._confirmed(key, blob, answer)
 
-    def _begin(self, key: str, blob: Blob) -> tuple[str, dict[int, dict[str, Any]]]:
-        """Begin a multipart upload, or take up an abandoned one; return its id and the parts that are there."""
+    def _left_behind(self, key: str, blob: Blob) -> tuple[str, dict[int, dict[str, Any]]] | Uploaded | None:
+        """Return what a killed process left of this upload: its id and parts, or the object where it was through."""
         for left in self._records.abandoned():
-            if (left.key, left.quilt, left.size) == (key, blob.digest.quilt, blob.size) and left.upload:
-                there = parts_of(self._client, self._bucket, key, left.upload)
+            if (left.key, left.quilt, left.size) != (key, blob.digest.quilt, blob.size) or not left.upload:
+                continue
+            there = parts_of(self._client, self._bucket, key, left.upload)
+            if there is not None:
                 self._records.begin(key, blob.digest.quilt, blob.size)
                 self._records.began(key, left.upload)
-                self._records.ended(key, left.owner)
-                if there is not None:
-                    return left.upload, there
+            self._records.ended(key, left.owner)
+            found = (left.upload, there) if there is not None else self._completed(key, blob)
+            if found is not None:
+                return found
+        return None
+
+    def _completed(self, key: str, blob: Blob) -> Uploaded | None:
+        """Return the object where its upload was completed, and only the answer got lost."""
+        with explained(self._uri(key)):
+            try:
+                answer = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+            except Exception as error:
+                if error_code(error) in ABSENT:
+                    return None
+                raise
+        if not str(answer.get("ChecksumSHA256", "")).startswith(f"{blob.digest.quilt}-"):
+            return None
+        self._tell(blob.size)
+        return self._confirmed(key, blob, answer)
+
+    def _begin(self, key: str, blob: Blob) -> str:
+        """Begin a multipart upload; return its id."""
         self._records.begin(key, blob.digest.quilt, blob.size)
         with explained(self._uri(key)):
             answer = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ChecksumAlgorithm="SHA256")
-        upload = str(answer["UploadId"])
-        self._records.began(key, upload)
-        return upload, {}
+        self._records.began(key, str(answer["UploadId"]))
+        return str(answer["UploadId"])
 
     def _send_each_part(
         self, key: str, blob: Blob, upload: str, there: Mapping[int, Mapping[str, Any]], pool: Executor

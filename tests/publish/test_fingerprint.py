@@ -143,7 +143,7 @@ class TestOutputs:
     def test_the_order_in_a_crate_does_not_count(self, seed: int) -> None:
         """Entities and their properties come in another order each time nf-prov writes them."""
         crate = json.loads((DEMO / "ro-crate-metadata.json").read_text())
-        chance = random.Random(seed)  # noqa: S311 - any order will do
+        chance = random.Random(seed)
         other = shuffled(crate, chance)
         chance.shuffle(other["@graph"])
         assert outputs(derived(other)) == outputs(derived(crate))

@@ -27,7 +27,7 @@ EMPTY = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 @pytest.fixture(scope="module")
 def noise() -> bytes:
     """Return 20 MiB that no two parts of are the same."""
-    return random.Random(1).randbytes(20 * MIB)  # noqa: S311 - any bytes will do
+    return random.Random(1).randbytes(20 * MIB)
 
 
 def quilt3_hash(data: bytes) -> str:

@@ -93,12 +93,14 @@ class Proxy:
         requests: everything that went through.
         fault: what is to go wrong.
         headers: headers of answers to be replaced, by name.
+        watch: told of each request's headers.
     """
 
     port: int
     requests: list[Request] = field(default_factory=list)
     fault: Fault = lambda _request: None
     headers: dict[str, str] = field(default_factory=dict)
+    watch: Callable[[Any], Any] = lambda _headers: None
 
     @property
     def url(self) -> str:
@@ -166,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         request = Request(operation_of(self.command, query, _key(path)), _key(path))
         self.state.requests.append(request)
+        self.state.watch(self.headers)
         fault = self.state.fault(request)
         if fault == "drop":
             self.close_connection = True
