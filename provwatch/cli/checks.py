@@ -7,14 +7,15 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 
+from provwatch.cli.bucket_checks import check_bucket
+from provwatch.cli.check import Check, of_error
 from provwatch.cli.session import ledger_path
 from provwatch.config import SETTINGS, home, load_settings
 from provwatch.console import human_bytes
 from provwatch.description import normalise_registry
-from provwatch.errors import EXIT_CONFIGURATION, ProvwatchError
+from provwatch.errors import ProvwatchError
 from provwatch.filesystems import filesystem_type, is_network
 from provwatch.ledger.sqlite import SqliteLedger
 from provwatch.publish.local import LocalRegistry
@@ -22,34 +23,6 @@ from provwatch.publish.quilt import default_local_registry
 
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("provwatch", "quilt3", "msgspec", "typer")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what it is.
-        ok: whether it will do.
-        detail: what was found.
-        fix: what to do where it will not.
-        exit_code: what it asks of the process where it will not.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    exit_code: int = EXIT_CONFIGURATION
-
-    def as_json(self) -> dict[str, object]:
-        """Return the fields of the JSON contract."""
-        return {"name": self.name, "ok": self.ok, "detail": self.detail, "fix": self.fix}
-
-
-def _of_error(name: str, error: ProvwatchError) -> Check:
-    """Return the check that an error failed."""
-    return Check(name, ok=False, detail=f"{error.where}: {error.message}", fix=error.hint, exit_code=error.exit_code)
 
 
 def python(_registry: str | None) -> Iterator[Check]:
@@ -76,7 +49,7 @@ def configuration(_registry: str | None) -> Iterator[Check]:
     try:
         settings = load_settings()
     except ProvwatchError as error:
-        yield _of_error("configuration", error)
+        yield of_error("configuration", error)
         return
     changed = [setting for setting in SETTINGS if settings.origins[setting.name] != "default"]
     if not changed:
@@ -95,7 +68,7 @@ def ledger(_registry: str | None) -> Iterator[Check]:
         with SqliteLedger(ledger_path(folder)) as opened:
             opened.last_done("", "", "")
     except ProvwatchError as error:
-        yield _of_error("ledger", error)
+        yield of_error("ledger", error)
         return
     yield Check("ledger", ok=True, detail=where)
 
@@ -105,10 +78,10 @@ def registry(given: str | None) -> Iterator[Check]:
     try:
         uri = normalise_registry(given or load_settings()["registry"] or default_local_registry())
     except ProvwatchError as error:
-        yield _of_error("registry", error)
+        yield of_error("registry", error)
         return
     if not uri.startswith("file://"):
-        yield Check("registry", ok=True, detail=f"{uri} (S3; not checked by this version)")
+        yield from check_bucket(uri, load_settings())
         return
     folder = LocalRegistry(uri).folder
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())

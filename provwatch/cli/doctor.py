@@ -9,12 +9,12 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from provwatch.cli.checks import Check
+    from provwatch.cli.check import Check
 
 EPILOG = """\b
 Examples:
   provwatch doctor
-  provwatch doctor --registry /data/registry
+  provwatch doctor --registry s3://my-bucket
   provwatch doctor --json
 """
 

@@ -15,6 +15,7 @@ MEANINGS: dict[str, str] = {
     "may-hold-secret": "a file that holds a secret's value and is packaged as it is, because it cannot be changed",
     "naive-time": "a time without a time zone; kept as written",
     "nested-entity": "entities inside others instead of beside them",
+    "no-conditional-writes": "the S3 server cannot compare and set, so two publishers at once could lose a revision",
     "no-crate": "the folder holds no crate, so nothing says what made the files",
     "no-descriptor": "the crate has no metadata descriptor",
     "null-instrument": "tasks that do not say which module ran",
@@ -26,6 +27,7 @@ MEANINGS: dict[str, str] = {
     "runs": "runs in the crate; the newest one is described",
     "special-file": "sockets, pipes and devices, which are not packaged",
     "truncated": "a key that was cut; convert --full gives it whole",
+    "unversioned-bucket": "the bucket keeps no versions, so older revisions lose the bytes of files that changed",
 }
 
 
