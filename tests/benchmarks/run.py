@@ -1,7 +1,7 @@
 """Measure provwatch against its peers, side by side in one run, and write RESULTS.md.
 
 Whole processes, the peers in turn, medians of several rounds; CPU seconds are user and system time, memory is
-the largest resident set. By hand: ``python tests/benchmarks/run.py`` (about ten minutes, 8 GB of disk), or
+the largest resident set. By hand: ``python tests/benchmarks/run.py`` (about twenty minutes, 20 GB of disk), or
 with names of cases: ``python tests/benchmarks/run.py convert help``.
 """
 
@@ -11,88 +11,26 @@ import argparse
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from measuring import MIB, PROVWATCH, ROUNDS, Row, Usage, in_turn, measure, median, ratio
+from uploading import bench_upload_large, bench_upload_many
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 SHARED = Path(os.environ.get("SHARED_DIR", REPOSITORY.parent / "shared"))
 RESULTS = HERE / "RESULTS.md"
-BIN = Path(sys.executable).parent
-PROVWATCH = [str(BIN / "provwatch")]
-ROUNDS = 5
-MIB = 1024 * 1024
 
 ROCRATE = "import sys; from rocrate.rocrate import ROCrate; ROCrate(sys.argv[1])"
 QUILT3 = (
     "import os, sys; os.environ['QUILT_DISABLE_USAGE_METRICS'] = '1'; import quilt3; p = quilt3.Package(); "
     "p.set_dir('/', sys.argv[1]); print(p.build('bench/peer', registry=sys.argv[2]))"
 )
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What one process took."""
-
-    cpu: float
-    wall: float
-    rss: float
-
-    def __str__(self) -> str:
-        """Write it for the table."""
-        return f"{self.cpu:.2f} s CPU, {self.wall:.2f} s, {self.rss:.0f} MiB"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    what: str
-    ours: str
-    peer: str
-    ratio: str
-    wanted: str
-    reached: bool
-
-
-def measure(command: Sequence[str], home: Path) -> Usage:
-    """Run a command with a home of its own and return what it took."""
-    environment = {**os.environ, "HOME": str(home), "PROVWATCH_HOME": str(home / "provwatch"), "TERM": "dumb"}
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise SystemExit(f"{command} failed: {said.decode()}")
-    return Usage(usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024)
-
-
-def median(usages: Sequence[Usage]) -> Usage:
-    """Return the median of each figure."""
-    return Usage(*(statistics.median(getattr(usage, name) for usage in usages) for name in ("cpu", "wall", "rss")))
-
-
-def in_turn(rounds: int, *runs: Callable[[], Usage]) -> list[list[Usage]]:
-    """Run several things in turn, so that all see the same machine; the first round is not counted."""
-    counted: list[list[Usage]] = [[] for _ in runs]
-    for number in range(rounds + 1):
-        for usages, run in zip(counted, runs, strict=True):
-            usage = run()
-            if number:
-                usages.append(usage)
-    return counted
-
-
-def ratio(ours: Sequence[Usage], peers: Sequence[Usage], name: str = "cpu") -> float:
-    """Return the median of the ratios, round by round."""
-    return statistics.median(getattr(a, name) / getattr(b, name) for a, b in zip(ours, peers, strict=True))
 
 
 def bench_help(scratch: Path) -> Iterator[Row]:
@@ -211,6 +149,8 @@ CASES: dict[str, Callable[[Path], Iterator[Row]]] = {
     "convert": bench_convert,
     "small": bench_package_small,
     "large": bench_package_large,
+    "upload-many": bench_upload_many,
+    "upload-large": bench_upload_large,
 }
 
 
