@@ -13,31 +13,29 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from provwatch.config import Settings
-from provwatch.console import Progress, human_bytes, human_seconds
+from provwatch.console import Progress
 from provwatch.description import folder_uri, serialise
 from provwatch.errors import DescriptionError, PackagingError, ProvwatchError
 from provwatch.failpoints import reach
 from provwatch.ledger import DUPLICATE, HELD, Claim, Job, Ledger, NewJob, StaleClaimError, State
 from provwatch.look import (
     Look,
-    check_still,
     folder_options,
-    generated_files,
     probe_of,
     take_look,
     without_secrets,
 )
 from provwatch.outcome import BAD, Outcome, Result, failed
 from provwatch.plan import make_plan
+from provwatch.publication import Publication
 from provwatch.publish.emit import STDOUT, check_target, emit
-from provwatch.publish.folder import Content, make_blobs, make_entries, read_content, split_known
 from provwatch.publish.hash_cache import HashCache
 from provwatch.publish.hashing import ChangedError
 from provwatch.publish.local_storage import in_place_sources
 from provwatch.publish.manifest import Head
-from provwatch.publish.quilt import preload, quilt_setting
+from provwatch.publish.quilt import quilt_setting
 from provwatch.publish.registries import open_registry
-from provwatch.publish.registry import HeadMovedError, Registry, Revision
+from provwatch.publish.registry import HeadMovedError, Registry
 from provwatch.request import Request, recalled, remembered
 from provwatch.verdict import Verdict, decide, fingerprint_of
 from provwatch.workflows import Workflows
@@ -209,26 +207,24 @@ class Processor:
     def _publish_once(self, request: Request, look: Look, claim: Claim) -> Outcome:
         """Publish a revision, unless the package holds the same already."""
         with self._registry(look) as registry:
-            look, workflows = self._resolved(look, registry)
+            workflows = Workflows(registry)
+            look = workflows.resolved(look)
             seen = probe_of(look, request, self._settings)
             unchanged = self._unchanged(request, look, registry, seen)
             if unchanged is not None:
                 return self._duplicate(request, look, registry, claim, unchanged.fingerprint, unchanged.top_hash, seen)
             head = registry.head(look.description.package_name)
             self._check_holder(request, look, head)
-            workflows.check(look, generated_files(look, self._settings))
-            if head is None and look.size > PRELOAD_BYTES:
-                preload()  # there will be a build, and reading takes longer than loading
-            self._check_size(look, registry, head)
-            self._announce(look, registry, head)
-            content = self._read(request, look)
+            publication = self._publication(request, look, registry, head)
+            publication.prepare(workflows)
+            content = publication.read()
             reach("after_hash")
             fingerprint = fingerprint_of(look, content)
             verdict = decide(request, self._settings, look, content, head, registry.storage)
             if head is not None and verdict is Verdict.DUPLICATE:
                 return self._duplicate(request, look, registry, claim, fingerprint, head.top_hash, seen)
             self._begin_publishing(claim, fingerprint)
-            pushed = self._write(request, look, content, registry, head, verdict)
+            pushed = publication.write(content, relocate=verdict is Verdict.RELOCATE)
             reach("before_done")
             facts: dict[str, Any] = {"code": pushed.code, "reason": pushed.reason, "top_hash": pushed.top_hash}
             self._ledger.move(claim, State.DONE, probe=seen, outcome=Result.PUSHED, fingerprint=fingerprint, **facts)
@@ -240,71 +236,11 @@ class Processor:
         options = folder_options(self._settings)
         return open_registry(description.registry, description.package_name, self._settings, options)
 
-    def _resolved(self, look: Look, registry: Registry) -> tuple[Look, Workflows]:
-        """Return the look with the Quilt workflow that is in force, and the registry's workflows."""
-        workflows = Workflows(registry)
-        workflow = workflows.resolve(look.description.quilt_workflow)
-        description = dataclasses.replace(look.description, quilt_workflow=workflow)
-        return dataclasses.replace(look, description=description), workflows
-
-    def _check_size(self, look: Look, registry: Registry, head: Head | None) -> None:
-        """Refuse what would take more room than is allowed."""
-        size = sum(file.size for file in registry.storage.to_be_written(look.listing.files, head))
-        most = self._settings["max_size"]
-        if size > most:
-            message = f"{human_bytes(size)} would have to be stored, and {human_bytes(most)} are allowed"
-            hint = "Allow more with --max-size, or leave files out with --exclude"
-            raise PackagingError(message, where=look.description.source_prefix, hint=hint, code="too-large")
-
-    def _announce(self, look: Look, registry: Registry, head: Head | None) -> None:
-        """Say how much there is to hash and to upload, and how long that will take, before it begins."""
-        rate = registry.storage.upload_rate()
-        up = sum(file.size for file in registry.storage.to_be_written(look.listing.files, head))
-        if rate is None or not up:
-            return
-        _, unread = split_known(look.listing.files, self._cache)
-        to_hash = human_bytes(sum(file.size for file in unread))
-        pace = f"{human_bytes(rate[0])}/s" + ("" if rate[1] else ", a guess")
-        self._progress.announce(
-            f"{to_hash} to hash, {human_bytes(up)} to upload: about {human_seconds(up / rate[0])} at {pace}"
+    def _publication(self, request: Request, look: Look, registry: Registry, head: Head | None) -> Publication:
+        """Return a folder on its way into a registry."""
+        return Publication(
+            request, self._settings, look, registry, head, self._cache, progress=self._progress, check=self._check
         )
-
-    def _write(
-        self, request: Request, look: Look, content: Content, registry: Registry, head: Head | None, verdict: Verdict
-    ) -> Outcome:
-        """Store what has to be stored and make the revision.
-
-        Where only the places of the bytes change, the revision stays the one that it is.
-        """
-        content.generated = generated_files(look, self._settings)
-        blobs = make_blobs(content)
-        stored = sum(file.size for file in registry.storage.to_be_written(look.listing.files, head))
-        with self._progress.showing("Storing", stored) as bar:
-            placed = registry.storage.place(blobs, head, self._teller(bar))
-        entries = make_entries(content, look.sources, placed, self._cache)
-        reach("after_store")
-        check_still(look, request)
-        description, code, reason = look.description, "", ""
-        relocate = head is not None and verdict is Verdict.RELOCATE
-        if head is not None and relocate and registry.relocate(description.package_name, head, entries):
-            top_hash, code, reason = head.top_hash, RELOCATED, "same content; its files are now kept as asked for"
-        else:
-            workflow = description.quilt_workflow
-            revision = Revision(description.package_name, entries, look.metadata, description.commit_message, workflow)
-            top_hash = registry.publish(revision, expected=head.top_hash if head else "")
-        registry.storage.settled(blobs)
-        size, warnings = sum(entry.size for entry in entries), {*look.told["warnings"], *registry.warnings}
-        told = {**look.told, "bytes": size, "entries": len(entries), "warnings": tuple(sorted(warnings))}
-        return Outcome(outcome=Result.PUSHED, top_hash=top_hash, code=code, reason=reason, **told)
-
-    def _teller(self, bar: Progress) -> Callable[[int], None]:
-        """Return what counts bytes and gives up where the person asks to."""
-
-        def tell(count: int) -> None:
-            self._check()
-            bar.advance(count)
-
-        return tell
 
     def _begin_publishing(self, claim: Claim, fingerprint: str) -> None:
         """Record that writing begins; in a second try it has begun, and the job is held for longer."""
@@ -363,27 +299,17 @@ class Processor:
             hint = "Give another --name, or --take-over to make it from this source from now on"
             raise DescriptionError(message, where=description.source_prefix, hint=hint, code="name-taken")
 
-    def _read(self, request: Request, look: Look) -> Content:
-        """Hash the files, showing progress, and giving up where the person asks to."""
-        _, unread = split_known(look.listing.files, self._cache)
-        with self._progress.showing("Hashing", sum(file.size for file in unread)) as bar:
-            options = folder_options(self._settings)
-            content = read_content(look.listing, look.sources, self._cache, options, self._teller(bar))
-        if request.refresh:
-            content.generated = generated_files(look, self._settings)
-        return content
-
     def _plan(self, request: Request, look: Look) -> Outcome:
         """Return what would happen, without reading any file's content."""
         if request.emit:
             plan = {"would": "emit", "commit_message": look.description.commit_message, "read_bytes": 0}
             return Outcome(outcome=Result.PLANNED, plan=plan, **look.told)
         with self._registry(look) as registry:
-            look, workflows = self._resolved(look, registry)
+            workflows = Workflows(registry)
+            look = workflows.resolved(look)
             head = registry.head(look.description.package_name)
             self._check_holder(request, look, head)
-            workflows.check(look, generated_files(look, self._settings))
-            self._check_size(look, registry, head)
+            self._publication(request, look, registry, head).check(workflows)
             plan = make_plan(request, self._settings, look, head, registry.storage, self._cache)
         return Outcome(outcome=Result.PLANNED, plan=plan, **look.told)
 

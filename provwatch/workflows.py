@@ -1,26 +1,61 @@
-"""The Quilt workflows of a registry: which one is in force, and whether a package passes it, before any work."""
+"""The Quilt workflow that a look's package has to pass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from provwatch.errors import PackagingError
 from provwatch.look import Look
 from provwatch.publish.registry import WORKFLOW_CONFIG, Registry
+from provwatch.publish.workflows import CODE, Package, WorkflowConfig, load_workflows
 
 
 class Workflows:
-    """The workflows that a registry's configuration defines; it is read once."""
+    """The workflows of a registry; its configuration is read once."""
 
     def __init__(self, registry: Registry) -> None:
-        """Read the configuration."""
-        self._registry = registry
+        """Read the configuration.
+
+        Raises:
+            ProvwatchError: it cannot be read, or used.
+        """
         self._where = f"{registry.uri.removesuffix('/')}/{WORKFLOW_CONFIG}"
-        self._config = registry.read(self._where)
+        self._config: WorkflowConfig | None = load_workflows(self._where, registry.read)
 
-    def resolve(self, wanted: str | None) -> str | None:
-        """Return the id of the workflow in force, "" for none, or None where the registry has no workflows."""
-        del wanted
-        return None
+    def resolved(self, look: Look) -> Look:
+        """Return a look whose description names the workflow in force: "" for none, None where there are no workflows.
 
-    def check(self, look: Look, generated: Mapping[str, bytes]) -> None:
-        """Refuse a package that the workflow would refuse."""
+        Raises:
+            PackagingError: there is no such workflow, or none where one is required.
+        """
+        wanted = look.description.quilt_workflow
+        if self._config is None and wanted:
+            message = f"there is no Quilt workflow {wanted!r}: the registry has no workflows configuration"
+            hint = "'provwatch init quilt' writes one"
+            raise PackagingError(message, where=self._where, hint=hint, code=CODE)
+        workflow = None if self._config is None else self._config.resolve(wanted)
+        return dataclasses.replace(look, description=dataclasses.replace(look.description, quilt_workflow=workflow))
+
+    def check(self, look: Look, generated: Mapping[str, bytes]) -> dict[str, Any] | None:
+        """Check the package that a look would become; return what its manifest says of the workflow.
+
+        Raises:
+            PackagingError: it does not pass.
+        """
+        if self._config is None:
+            return None
+        description = look.description
+        package = Package(
+            description.package_name, description.commit_message, look.metadata, _entries(look, generated)
+        )
+        return self._config.check(description.quilt_workflow or "", package)
+
+
+def _entries(look: Look, generated: Mapping[str, bytes]) -> Iterator[Mapping[str, Any]]:
+    """Yield what is known of the entries before anything is read."""
+    for file in look.listing.files:
+        yield {"logical_key": file.logical_key, "size": file.size, "meta": {}}
+    for key, data in generated.items():
+        yield {"logical_key": key, "size": len(data), "meta": {}}

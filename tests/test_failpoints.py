@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Finished
-from provwatch import processor
+from provwatch import processor, publication
 from provwatch.failpoints import FAILPOINTS, reach
 from provwatch.publish import local
 from publish.processes import run_provwatch
@@ -58,6 +58,7 @@ def test_every_failpoint_is_on_the_way(
     """One packaging passes each of them, in the order of the list."""
     passed: list[str] = []
     monkeypatch.setattr(processor, "reach", passed.append)
+    monkeypatch.setattr(publication, "reach", passed.append)
     monkeypatch.setattr(local, "reach", passed.append)
     assert provwatch("package", run, "--registry", registry).code == 0
     assert tuple(passed) == FAILPOINTS

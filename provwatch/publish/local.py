@@ -49,11 +49,11 @@ class LocalRegistry:
         self.storage = LocalStorage(self.objects, options or FolderOptions())
         self.warnings: set[str] = set()
 
-    def read(self, uri: str) -> bytes | None:
-        """Return the bytes of a local file, or None where there is none."""
+    def read(self, uri: str) -> tuple[bytes, str] | None:
+        """Return the bytes of a local file, and its URI; None where there is none."""
         path = local_path(uri)
         try:
-            return path.read_bytes()
+            return path.read_bytes(), uri
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -177,12 +177,15 @@ class LocalRegistry:
                     continue  # another process was quicker, or may not be touched
 
     def _build(self, revision: Revision, aside: Path) -> str:
-        """Build the manifest aside: quilt3 does, and our own writer where memory would not stay flat."""
-        if len(revision.entries) <= STREAMED_ENTRIES:
+        """Build the manifest aside: quilt3 does, and our own writer where memory would not stay flat.
+
+        Our own too where the registry has Quilt workflows, which quilt3 would look for aside.
+        """
+        if len(revision.entries) <= STREAMED_ENTRIES and revision.workflow is None:
             return build_in_folder(revision, aside)
         packages = aside / ".quilt/packages"
         packages.mkdir(parents=True)
-        header = manifest_header(revision.metadata, revision.message)
+        header = manifest_header(revision.metadata, revision.message, revision.workflow)
         with (packages / "building").open("wb") as file:
             top_hash = write_manifest(header, revision.entries, file.write)
         (packages / "building").rename(packages / top_hash)

@@ -59,8 +59,8 @@ class Registry(Protocol):
     def warnings(self) -> set[str]:
         """Codes of what it cannot do."""
 
-    def read(self, uri: str) -> bytes | None:
-        """Return the bytes at a URI of its kind, or None where there are none."""
+    def read(self, uri: str) -> tuple[bytes, str] | None:
+        """Return the bytes at a URI of its kind, and the URI with its version; None where there are none."""
 
     def head(self, package: str) -> Head | None:
         """Return a package's latest revision, or None."""

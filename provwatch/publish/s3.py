@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provwatch.aws import LOST_RACE, UNCONDITIONAL, S3Address, error_code, explained, read_object
+from provwatch.aws import LOST_RACE, UNCONDITIONAL, S3Address, error_code, explained, read_object, version_of
 from provwatch.errors import PackagingError
 from provwatch.failpoints import reach
 from provwatch.publish.entries import Entry
@@ -26,6 +26,7 @@ from provwatch.publish.s3_storage import S3Storage
 POINTER_MARK = "provwatch-pointer"
 MAX_POINTER_BYTES = 1_024
 MAX_MANIFEST_BYTES = 4 << 30
+MAX_CONFIG_BYTES = 16 << 20
 CLOCKS_DIFFER_SECONDS = 2.0
 POINTERS_LOOKED_AT = 20
 NO_CONDITIONS = "no-conditional-writes"
@@ -64,10 +65,11 @@ class S3Registry:
         """Codes of what the bucket cannot do."""
         return self.storage.warnings
 
-    def read(self, uri: str) -> bytes | None:
-        """Return the bytes of an object of any bucket, or None where there is none."""
-        found = read_object(self._client, S3Address.parse(uri), max_bytes=MAX_MANIFEST_BYTES)
-        return found[0] if found else None
+    def read(self, uri: str) -> tuple[bytes, str] | None:
+        """Return the bytes of an object of any bucket, and its URI with its version; None where there is none."""
+        address = S3Address.parse(uri)
+        found = read_object(self._client, address, max_bytes=MAX_CONFIG_BYTES)
+        return (found[0], address._replace(version=version_of(found[1])).uri) if found else None
 
     def head(self, package: str) -> Head | None:
         """Return the package's latest revision, or None.

@@ -14,7 +14,7 @@ import pytest
 import quilt3
 
 from conftest import Finished
-from provwatch import processor
+from provwatch import processor, publication
 from provwatch.ledger import HELD, Job
 from provwatch.ledger.sqlite import SqliteLedger
 from provwatch.publish.local import LocalRegistry
@@ -39,7 +39,8 @@ class TestChanges:
                 reached.append(name)
                 (run / "summary.txt").write_text("changed meanwhile")
 
-        monkeypatch.setattr(processor, "reach", meddle)
+        for module in (processor, publication):
+            monkeypatch.setattr(module, "reach", meddle)
         assert package(run)["outcome"] == "pushed"
         assert content(registry, "lab/run")["summary.txt"] == b"changed meanwhile"
         check_readable(registry)
@@ -63,7 +64,8 @@ class TestChanges:
                 times.append(name)
                 (run / "summary.txt").write_text("x" * len(times))
 
-        monkeypatch.setattr(processor, "reach", meddle)
+        for module in (processor, publication):
+            monkeypatch.setattr(module, "reach", meddle)
         outcome = package(run, *options, code=1)
         assert (outcome["code"], len(times)) == ("changed-while-reading", processor.TRIES)
         assert "summary.txt" in outcome["reason"]
@@ -79,7 +81,8 @@ class TestChanges:
                 for path in [path for path in run.rglob("*") if path.is_file()]:
                     path.unlink()
 
-        monkeypatch.setattr(processor, "reach", meddle)
+        for module in (processor, publication):
+            monkeypatch.setattr(module, "reach", meddle)
         assert package(run, code=1)["code"] == "empty"
         assert not (registry / ".quilt").exists()
 
@@ -92,7 +95,8 @@ class TestChanges:
             if name == "after_hash" and not (run / "late").exists():
                 write_tree(run, {"late": "x"})
 
-        monkeypatch.setattr(processor, "reach", meddle)
+        for module in (processor, publication):
+            monkeypatch.setattr(module, "reach", meddle)
         package(run)
         assert "late" in content(registry, "lab/run")
 

@@ -21,7 +21,7 @@ from publish.trees import write_tree
 Run = Callable[..., Finished]
 KEYS = {
     *("id", "source", "package", "registry", "outcome", "top_hash", "fingerprint", "entries"),
-    *("bytes", "warnings", "seconds", "code", "reason"),
+    *("bytes", "warnings", "seconds", "code", "reason", "uri", "catalog_url"),
 }
 
 

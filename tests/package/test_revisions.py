@@ -14,7 +14,7 @@ import quilt3
 
 from conftest import Finished
 from package.lost import no_ledger
-from provwatch import look, processor
+from provwatch import look, publication
 from provwatch.publish import local
 from publish.processes import run_like_others
 from publish.registries import browse, check_readable, content, revisions
@@ -91,7 +91,7 @@ class TestNothingHappens:
     def test_nothing_is_read_again(self, run: Path, package: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """An unchanged folder is known by its probe alone: no file is opened, no manifest is read."""
         package(run)
-        monkeypatch.setattr(processor, "read_content", None)
+        monkeypatch.setattr(publication, "read_content", None)
         monkeypatch.setattr(local, "parse_manifest", None)
         assert package(run)["outcome"] == "duplicate"
 
