@@ -27,6 +27,7 @@ from provwatch.publish.fingerprint import probe
 from provwatch.publish.folder import FolderOptions, Listing, list_files
 from provwatch.publish.hashing import ChangedError
 from provwatch.publish.quilt import default_local_registry
+from provwatch.report import PackagedFile, generate
 from provwatch.request import Request
 
 NO_CRATE = "no-crate"
@@ -42,6 +43,7 @@ class Look:
         listing: those that are to be packaged.
         sources: the crate and what lies beside it, or None.
         description: the package that it should be, metadata included.
+        derived: the metadata that follows from the crate, or None.
     """
 
     taken_ns: int
@@ -49,6 +51,7 @@ class Look:
     listing: Listing
     sources: Sources | None
     description: Description
+    derived: Metadata | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -89,13 +92,17 @@ def take_look(request: Request, settings: Settings, check: Callable[[], None]) -
     scan = scan_folder(request.folder, check, own_files(request))
     sources, metadata = _read_sources(request, settings)
     listing = list_files(request.folder, scan, sources, folder_options(settings))
-    return Look(taken_ns, scan, listing, sources, _describe(request, settings, sources, metadata))
+    return Look(taken_ns, scan, listing, sources, _describe(request, settings, sources, metadata), metadata)
 
 
 def generated_files(look: Look, settings: Settings) -> dict[str, bytes]:
-    """Return the files that provwatch adds to the package, by logical key."""
-    del look, settings
-    return {}
+    """Return the files that provwatch adds to the package, by logical key; they follow from the look alone."""
+    if not settings["summary"] or not look.listing.files:
+        return {}
+    files = [PackagedFile(file.logical_key, file.size) for file in look.listing.files]
+    name = look.description.package_name
+    registry = look.description.registry if look.description.registry.startswith("s3://") else ""
+    return generate(look.derived, look.metadata, look.sources, files, title=name, registry=registry)
 
 
 def own_files(request: Request) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from provwatch.config import Settings
@@ -77,7 +78,7 @@ class Publication:
         Raises:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
-        self._workflow = workflows.check(self._look, generated_files(self._look, self._settings))
+        self._workflow = workflows.check(self._look, partial(generated_files, self._look, self._settings))
         size, most = self._to_be_written(), self._settings["max_size"]
         if size > most:
             message = f"{human_bytes(size)} would have to be stored, and {human_bytes(most)} are allowed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from provwatch.errors import PackagingError
@@ -38,8 +38,12 @@ class Workflows:
         workflow = None if self._config is None else self._config.resolve(wanted)
         return dataclasses.replace(look, description=dataclasses.replace(look.description, quilt_workflow=workflow))
 
-    def check(self, look: Look, generated: Mapping[str, bytes]) -> dict[str, Any] | None:
+    def check(self, look: Look, generate: Callable[[], Mapping[str, bytes]]) -> dict[str, Any] | None:
         """Check the package that a look would become; return what its manifest says of the workflow.
+
+        Args:
+            look: the folder.
+            generate: makes the files that provwatch adds.
 
         Raises:
             PackagingError: it does not pass.
@@ -48,7 +52,7 @@ class Workflows:
             return None
         description = look.description
         package = Package(
-            description.package_name, description.commit_message, look.metadata, _entries(look, generated)
+            description.package_name, description.commit_message, look.metadata, _entries(look, generate())
         )
         return self._config.check(description.quilt_workflow or "", package)
 

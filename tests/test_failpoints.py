@@ -24,6 +24,12 @@ VISIBLE = FAILPOINTS[FAILPOINTS.index("after_latest") :]
 """From here on a revision is the package's latest."""
 
 
+@pytest.fixture(autouse=True)
+def _nothing_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let packages hold the folder's own files only."""
+    monkeypatch.setenv("PROVWATCH_SUMMARY", "false")
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Return a folder of results with a link that leaves it, so that there is something to store."""

@@ -15,6 +15,12 @@ from publish.trees import write_tree
 Run = Callable[..., Finished]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let packages hold the folder's own files only; what provwatch adds to them has tests of its own."""
+    monkeypatch.setenv("PROVWATCH_SUMMARY", "false")
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Return a folder of results without a crate."""

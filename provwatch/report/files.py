@@ -1,0 +1,83 @@
+"""What a report says of a package's files: which are worth a look, and how the rest is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+PIPELINE_INFO = "pipeline_info"
+TABLES = frozenset({".csv", ".tsv"})
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".svg", ".webp"})
+COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file of the package: its path in it, and its bytes."""
+
+    logical_key: str
+    size: int
+
+    @property
+    def path(self) -> PurePosixPath:
+        """The logical key as a path."""
+        return PurePosixPath(self.logical_key)
+
+    @property
+    def kind(self) -> str:
+        """What it is, as far as its name tells: its suffix in small letters, without compression."""
+        suffixes = [suffix.lower() for suffix in self.path.suffixes[-2:]]
+        if len(suffixes) > 1 and suffixes[-1] in COMPRESSED:
+            return suffixes[-2]
+        return suffixes[-1] if suffixes else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files of one folder and kind."""
+
+    folder: str
+    kind: str
+    count: int
+    size: int
+
+
+def is_multiqc(file: PackagedFile) -> bool:
+    """Say whether a file is a MultiQC report."""
+    return file.kind == ".html" and "multiqc" in file.path.name.lower()
+
+
+def is_report(file: PackagedFile) -> bool:
+    """Say whether a file is another report that people read."""
+    return file.kind == ".html" and not is_multiqc(file)
+
+
+def is_table(file: PackagedFile) -> bool:
+    """Say whether a file is a table that a browser can show."""
+    return file.kind in TABLES and file.path.suffix.lower() in TABLES
+
+
+def is_image(file: PackagedFile) -> bool:
+    """Say whether a file is an image."""
+    return file.kind in IMAGES
+
+
+def nearest(files: Iterable[PackagedFile], most: int) -> list[PackagedFile]:
+    """Return the files that lie nearest to the top, results before what tells of the run itself."""
+    return sorted(files, key=_distance)[:most]
+
+
+def _distance(file: PackagedFile) -> tuple[bool, int, str]:
+    """Return what nearness is judged by."""
+    parts = file.path.parts
+    return PIPELINE_INFO in parts, len(parts), file.logical_key
+
+
+def grouped(files: Sequence[PackagedFile]) -> list[Group]:
+    """Return the files counted by top folder and kind, in order."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for file in files:
+        folder = file.path.parts[0] if len(file.path.parts) > 1 else ""
+        counts.setdefault((folder, file.kind), []).append(file.size)
+    return [Group(folder, kind, len(sizes), sum(sizes)) for (folder, kind), sizes in sorted(counts.items())]
