@@ -92,7 +92,6 @@ class Page:
         """Return who ran what, when, with which engine."""
         orcid = self._get("agent_orcid")
         rows = {
-            "Package": code(self._title),
             "Pipeline": web_link(self._get("pipeline") or "", self._get("repository")),
             "Version": self._joined("pipeline_version", "pipeline_revision", "pipeline_commit"),
             "License": web_link(_last(self._get("license")), self._get("license")),
@@ -110,7 +109,7 @@ class Page:
             "Peak memory": f"{self._get('peak_memory_gb')} GB" if self._get("peak_memory_gb") else "",
             "Description": text(self._get("description") or ""),
         }
-        return table(("", ""), [(label, value) for label, value in rows.items() if value])
+        return table(("Package", code(self._title)), [(label, value) for label, value in rows.items() if value])
 
     def _joined(self, *keys: str, separator: str = ", ") -> str:
         """Return the values that are there, each once."""
@@ -132,7 +131,7 @@ class Page:
         groups = grouped(self._files)
         rows = [
             (
-                code(f"{group.folder}/") if group.folder else "",
+                code(f"{group.folder}/" if group.folder else "./"),
                 text(group.kind),
                 f"{group.count:,}",
                 human_bytes(group.size),
