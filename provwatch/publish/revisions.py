@@ -51,11 +51,11 @@ def find_revision(registry: Registry, package: str, wanted: str) -> Found:
     """
     top_hash = _full_hash(registry, package, wanted)
     uri = _manifest_uri(registry.uri, top_hash)
-    data = registry.read(uri)
-    if data is None:
+    found = registry.read(uri)
+    if found is None:
         hint = "Restore it, or look at another revision"
         raise PackagingError("this revision has no manifest", where=uri, hint=hint, code="broken-head")
-    return Found(registry.uri, package, data, parse_manifest(top_hash, data))
+    return Found(registry.uri, package, found[0], parse_manifest(top_hash, found[0]))
 
 
 def _full_hash(registry: Registry, package: str, wanted: str) -> str:
