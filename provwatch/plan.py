@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from provwatch.config import Settings
 from provwatch.look import Look
+from provwatch.publish.differences import Bytes, Difference, Side, compare, side_of
 from provwatch.publish.folder import Content, split_known
 from provwatch.publish.hash_cache import HashCache
+from provwatch.publish.hashing import Digest
 from provwatch.publish.manifest import Head
 from provwatch.publish.storage import Storage
 from provwatch.request import Request
@@ -35,9 +38,18 @@ def make_plan(
             would = "push unless the content is the same" if same else Verdict.PUSH
         else:
             would = decide(request, settings, look, Content(look.listing, known, {}), head, storage)
-    return {
+    plan: dict[str, Any] = {
         "would": str(would),
         "commit_message": look.description.commit_message,
         "read_bytes": sum(file.size for file in unread),
         "store_bytes": sum(file.size for file in storage.to_be_written(look.listing.files, head)),
     }
+    return plan if head is None else {**plan, "diff": _difference(look, head, known).summary()}
+
+
+def _difference(look: Look, head: Head, known: Mapping[str, Digest]) -> Difference:
+    """Return what differs between the head and the folder: by name and size, where the content is not known."""
+    unknown, files = Digest(""), look.listing.files
+    entries = {file.logical_key: Bytes(file.size, known.get(file.logical_key, unknown).quilt) for file in files}
+    folder = Side(look.description.source_prefix, entries, look.metadata)
+    return compare(side_of(head, look.description.package_name, originals=True), folder)

@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 import typer
 
 from provwatch import __version__
-from provwatch.cli import convert, describe, doctor, history, init, package, show
+from provwatch.cli import convert, describe, diff, doctor, history, init, package, show, verify
 from provwatch.console import plain, styled, talk
 from provwatch.errors import EXIT_FAILED, EXIT_INTERRUPTED, ProvwatchError
 
-COMMANDS = (convert, show, describe, package, history, doctor, init)
+COMMANDS = (convert, show, describe, package, history, diff, verify, doctor, init)
 
 app = typer.Typer(
     name="provwatch",

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from provwatch.cli.summary import summarise, warning_rows
+from provwatch.cli.summary import difference_rows, summarise, warning_rows
 from provwatch.config import Settings, home
 from provwatch.console import Progress, human_bytes, plain, say, styled, table, talk
 from provwatch.errors import EXIT_INTERRUPTED, ProvwatchError
@@ -174,4 +174,4 @@ def _plan_rows(plan: dict[str, Any]) -> dict[str, str]:
         rows["would read"] = human_bytes(plan["read_bytes"])
     if plan.get("store_bytes"):
         rows["would copy"] = human_bytes(plan["store_bytes"])
-    return rows
+    return {**rows, **difference_rows(plan.get("diff", {}))}

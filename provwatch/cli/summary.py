@@ -38,6 +38,22 @@ def warning_rows(codes: Iterable[str]) -> dict[str, str]:
     return {"warnings" if number == 0 else " " * number: row for number, row in enumerate(rows)}
 
 
+def difference_rows(summary: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return what would differ from the package as it is, as rows of a table."""
+    rows = {}
+    for name, label in (("added", "would add"), ("removed", "would drop"), ("changed", "would change")):
+        rows[label] = _some(summary.get(name, []))
+    rows["same size"] = f"{len(summary['not_read'])}, content not read" if summary.get("not_read") else ""
+    rows["metadata"] = _some(summary.get("metadata", []))
+    return {label: row for label, row in rows.items() if row}
+
+
+def _some(keys: list[str]) -> str:
+    """Return how many keys there are, and the first of them."""
+    shown = ", ".join(plain(key) for key in keys[:ITEMS_SHOWN])
+    return f"{len(keys)}: {shown}{', ...' if len(keys) > ITEMS_SHOWN else ''}" if keys else ""
+
+
 def _headline(metadata: Mapping[str, Any], kind: str) -> str:
     """Return what ran, or what it is where nothing did."""
     name = metadata.get("pipeline") or metadata.get("title") or "no crate: nothing says what made these files"

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -97,6 +97,14 @@ class LocalRegistry:
             ) from error
         except OSError as error:
             raise UnreachableError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+    def top_hashes(self, package: str) -> Iterator[str]:
+        """Yield the top hashes of a package's revisions, the latest first, then from the newest on; some repeat."""
+        yield from filter(None, [self.head_hash(package)])
+        for second in sorted(self._pointer_seconds(package), reverse=True):
+            value = read_text(self._pointer(package, str(second)))
+            if TOP_HASH.fullmatch(value):
+                yield value
 
     def publish(self, revision: Revision, expected: str) -> str:
         """Make a revision the package's latest; return its top hash.

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from provwatch.errors import PackagingError
-from provwatch.publish.entries import HASH_TYPE, Entry
+from provwatch.publish.entries import HASH_TYPE, Entry, order
 
 MANIFEST_VERSION = "v0"
 MAX_RECORD_BYTES = 1_000_000
@@ -94,7 +94,35 @@ def parse_manifest(top_hash: str, data: bytes) -> Head:
     except (IndexError, ValueError, RecursionError) as error:
         message = f"the manifest of revision {top_hash[:10]} cannot be read: {error}"
         raise PackagingError(message, code="broken-head") from error
-    return Head(top_hash, header, [entry for entry in entries if entry.hash is not None])
+    return Head(top_hash, header, [entry for entry in entries if entry.hash is not None or entry.physical_keys])
+
+
+def computed_top_hash(data: bytes) -> str:
+    """Return the top hash that a manifest's bytes give, as quilt3 computes it; "" where they give none.
+
+    What is not hashed is where the entries lie, and folders' metadata.
+
+    Args:
+        data: the manifest's bytes.
+    """
+    lines = iter(data.splitlines())
+    try:
+        top = hashlib.sha256(_canonical(json.loads(next(lines))).encode())
+        parts = filter(None, map(_hashed_part, filter(None, lines)))
+        for _, part in sorted(parts, key=lambda found: found[0]):  # manifests are in order, but need not be
+            top.update(part)
+    except (StopIteration, ValueError, AttributeError, RecursionError):
+        return ""
+    return top.hexdigest()
+
+
+def _hashed_part(line: bytes) -> tuple[list[str], bytes] | None:
+    """Return what of an entry's record goes into the top hash, with its place in the order; None for a folder's."""
+    record = json.loads(line)
+    if not record.get("physical_keys"):
+        return None
+    part = {name: record.get(name) for name in ("hash", "logical_key", "size")} | {"meta": record.get("meta") or {}}
+    return order(str(record.get("logical_key"))), _canonical(part).encode()
 
 
 def manifest_header(metadata: Mapping[str, Any], message: str | None, workflow: Any = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,6 +64,9 @@ class Registry(Protocol):
 
     def head(self, package: str) -> Head | None:
         """Return a package's latest revision, or None."""
+
+    def top_hashes(self, package: str) -> Iterator[str]:
+        """Yield the top hashes of a package's revisions, the latest first, then from the newest on; some repeat."""
 
     def has_head(self, package: str, top_hash: str) -> bool:
         """Say whether this revision is the package's latest, and can be read."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from provwatch.aws import LOST_RACE, UNCONDITIONAL, S3Address, error_code, explained, read_object, version_of
@@ -29,6 +31,7 @@ MAX_MANIFEST_BYTES = 4 << 30
 MAX_CONFIG_BYTES = 16 << 20
 CLOCKS_DIFFER_SECONDS = 2.0
 POINTERS_LOOKED_AT = 20
+POINTER_READS = 16
 NO_CONDITIONS = "no-conditional-writes"
 _POINTER_KEY = re.compile(r"\.quilt/named_packages/[^/]+/[^/]+/([0-9]+)")
 _LATEST_KEY = re.compile(r"\.quilt/named_packages/[^/]+/[^/]+/latest")
@@ -89,6 +92,13 @@ class S3Registry:
                 raise PackagingError(message, where=address.uri, hint=hint, code="broken-head")
             self._heads[top_hash] = parse_manifest(top_hash, found[0])
         return self._heads[top_hash]
+
+    def top_hashes(self, package: str) -> Iterator[str]:
+        """Yield the top hashes of a package's revisions, the latest first, then from the newest on; some repeat."""
+        yield from filter(None, [self._latest(package).top_hash])
+        numbers = reversed(self._pointers(package, 1))
+        with ThreadPoolExecutor(POINTER_READS) as pool:
+            yield from filter(TOP_HASH.fullmatch, pool.map(partial(self._value, package), numbers))
 
     def has_head(self, package: str, top_hash: str) -> bool:
         """Say whether this revision is the package's latest; manifests never change."""

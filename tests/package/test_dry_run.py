@@ -49,6 +49,7 @@ class TestDryRun:
             "read_bytes": 0,
             "store_bytes": 0,
             "would": "duplicate",
+            "diff": {"added": [], "removed": [], "changed": [], "not_read": [], "metadata": []},
         }
 
     @pytest.mark.usefixtures("aged")
@@ -60,6 +61,42 @@ class TestDryRun:
         assert dry(run, "--dedup", "off")["would"] == "push"
         (run / "summary.txt").write_text("44")
         assert (dry(run)["would"], dry(run)["read_bytes"]) == ("push", 2)
+
+    @pytest.mark.parametrize(
+        ("known", "changed", "not_read"),
+        [
+            pytest.param(False, ["counts/S1.tsv"], ["summary.txt"], id="sizes alone"),
+            pytest.param(True, ["counts/S1.tsv", "summary.txt"], [], id="all hashes known"),
+        ],
+    )
+    @pytest.mark.usefixtures("aged")
+    def test_what_differs_from_the_package(
+        self, run: Path, package: Run, dry: Run, *, known: bool, changed: list[str], not_read: list[str]
+    ) -> None:
+        """Compared with the head: by content where all hashes are known, otherwise by name and size."""
+        package(run)
+        write_tree(run, {"counts/S1.tsv": "11", "summary.txt": "4", "new": "5"})
+        (run / "counts/S2.tsv").unlink()
+        if known:
+            package(run, "--name", "lab/other", "--take-over")
+        assert dry(run, "--metadata", '{"project": "x"}', "--name", "lab/run", "--take-over")["diff"] == {
+            "added": ["new"],
+            "removed": ["counts/S2.tsv"],
+            "changed": changed,
+            "not_read": not_read,
+            "metadata": ["project"],
+        }
+
+    def test_what_differs_for_people(self, run: Path, registry: Path, package: Run, provwatch: Run) -> None:
+        """A few lines, with the first names."""
+        package(run)
+        write_tree(run, {f"many/{number}": "x" for number in range(8)})
+        (run / "counts/S2.tsv").unlink()
+        said = provwatch("package", run, "--registry", registry, "--dry-run").out
+        assert "would add   8: many/0, many/1, many/2, many/3, many/4, many/5, ...\n" in said
+        assert "would drop  1: counts/S2.tsv\n" in said
+        assert "same size   2, content not read\n" in said
+        assert "would change" not in said
 
     def test_what_would_be_copied(self, run: Path, tmp_path: Path, dry: Run) -> None:
         """Copies, and what links lead to outside the folder."""
