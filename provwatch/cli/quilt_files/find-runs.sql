@@ -1,14 +1,14 @@
 -- Five questions about runs, for the Queries tab of the Quilt catalog or for Athena (Trino SQL).
 --
 -- The tables are the Iceberg tables that Quilt keeps of each bucket, from platform 1.70 on: package_revision,
--- package_tag and package_manifest, whose column metadata is the package's metadata as it is. Choose their
+-- package_tag and package_manifest, whose column metadata is the user metadata of the package as it is. Choose their
 -- database first: IcebergDatabaseName among the outputs of the CloudFormation stack. See
 -- https://github.com/quiltdata/quilt/blob/master/docs/advanced-features/iceberg-tables.md
 --
--- Replace the words in capitals within quotes, and double a quote in your value: 'O''Brien'. Run one statement at
--- a time. 1 to 4 look at all revisions, so they also find a run whose package was made again since; 5 looks at
--- the latest. A package holds at most 2,000 samples, 200 inputs and 100 containers of its run: where more were cut,
--- its warnings say truncated:samples and so on.
+-- Replace the words in capitals within quotes (a quote in a value is written twice), and run one statement at a time.
+-- 1 to 4 look at all revisions, so they also find a run whose package was made again since. 5 looks at the latest.
+-- A package holds at most 2,000 samples, 200 inputs and 100 containers of its run. Where there were more, its
+-- warnings say truncated:samples and so on.
 
 -- 1. Runs of a pipeline on a sample
 SELECT DISTINCT
@@ -57,7 +57,7 @@ WHERE regexp_like(json_format(json_extract(m.metadata, '$.containers')), '["/]CO
 ORDER BY run_started DESC, pkg_name;
 
 -- 4. Failed runs since a day or a time, in UTC: 2026-01-31 or 2026-01-31T12:00:00Z
--- (such times compare as text; the second bound keeps out what is no time)
+-- (such times compare as text, and the second bound keeps out what is no time)
 SELECT DISTINCT
   r.pkg_name,
   r.top_hash,
@@ -76,7 +76,7 @@ WHERE json_extract_scalar(m.metadata, '$.run_status') = 'failed'
   ) BETWEEN 'SINCE' AND '9999'
 ORDER BY run_started DESC, pkg_name;
 
--- 5. Packages with an input: its whole path or URI, or the end of it, such as the file's name
+-- 5. Packages with an input: its whole path or URI, or the end of it, such as the name of the file
 SELECT
   t.pkg_name,
   t.top_hash,
