@@ -14,10 +14,11 @@ from catalog.indexer import columns, facets, search
 from catalog.packages import STRANGER, latest, revisions
 from catalog.questions import CAPITALS, QUESTIONS, Question, statement
 from catalog.tables import ask, tables_of
-from conftest import Finished
+from conftest import REPOSITORY, Finished
 from provwatch.metadata import json_schema
 from provwatch.metadata.schema import KEY_BY_NAME
 
+README = (REPOSITORY / "README.md").read_text("utf-8")
 BUCKET = "my-lab.bucket"
 ASKED = pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
 TRINO = {
@@ -98,6 +99,30 @@ def test_the_same_content_published_twice_is_one_answer(sql: str) -> None:
     with tables_of([run, again], BUCKET) as database:
         values = {"PIPELINE": "provwatch/demo-count", "SAMPLE": "alpha"}
         assert len(ask(database, statement(sql, 1, values))) == 1
+
+
+def test_the_readmes_example_is_right(database: duckdb.DuckDBPyConnection) -> None:
+    """It finds the packages that the printed statement finds, for an input that is named as a whole."""
+    (example,) = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    question = QUESTIONS["remote input"]
+    asked = example.replace("my-bucket_", f"{BUCKET}_").replace(
+        "s3://my-bucket/raw/reads_1.fq.gz", question.values["INPUT"]
+    )
+    assert tuple(row["pkg_name"] for row in ask(database, asked)) == question.answer
+
+
+def test_the_readme_names_filters_and_statements(sql: str) -> None:
+    """Its table has the questions in the order of the file, with the facets that the tests filter by."""
+    section = README.partition("\n## Find runs\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| (\d)", section, re.MULTILINE)
+    assert [number for *_, number in rows] == ["1", "2", "3", "4", "5"]
+    titles = re.findall(r"^-- \d\. (.*)", sql, re.MULTILINE)
+    assert [row[0].split()[0] for row in rows] == [title.lower().split()[0] for title in titles]
+    for _, filters, number in rows:
+        named = {f"/{name}" for name in re.findall(r"`(\w+)`", filters)}
+        used = {pointer for each in QUESTIONS.values() if each.number == int(number) for pointer in each.filters[0]}
+        assert number == "2" or named == used
+        assert {pointer[1:] for pointer in named} <= set(KEY_BY_NAME)
 
 
 def test_every_question_is_asked(sql: str) -> None:

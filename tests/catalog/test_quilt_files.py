@@ -34,7 +34,7 @@ EXPANDED = {
     "properties": {"expanded": {"type": ["boolean", "number"]}},
     "additionalProperties": False,
 }
-PREFERENCES = {  # what these files use of Quilt's shared/schemas/bucketConfig.yml.json; nothing else may be there
+PREFERENCES = {  # what these files use of Quilt's schema bucketConfig.yml.json; nothing else may be there
     "type": "object",
     "additionalProperties": False,
     "properties": {
