@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -202,6 +203,33 @@ class TestProcess:
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
         done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=False, timeout=60)
         assert done.stderr == b""
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+    @pytest.mark.parametrize("command", ["convert", "show", "show --graph svg", "history", "package"])
+    def test_a_full_disk_behind_standard_output(self, command: str, tmp_path: Path) -> None:
+        """``> metadata.json`` on a full disk is said in one sentence, and is no success."""
+        run = shutil.copytree(DEMO_CRATE.parent, tmp_path / "lab/run")
+        words = [*command.split(), *([] if command == "history" else [str(run)])]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "provwatch", *words],
+                env=environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert done.stderr.startswith(b"error: standard output: cannot be written: No space left on device")
+        assert done.stderr.count(b"\n") == 1
+
+    def test_nobody_to_talk_to_is_no_reason_to_fail(self, tmp_path: Path, registry: Path) -> None:
+        """Data comes out, and work is done, though standard error takes nothing."""
+        run = shutil.copytree(DEMO_CRATE.parent, tmp_path / "lab/run")
+        command = f'"{sys.executable}" -m provwatch package "{run}" --registry "{registry}" 2>/dev/full'
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=False, timeout=60)
+        assert (done.returncode, b"pushed lab/run" in done.stdout) == (0, True)
 
 
 class TestShow:
