@@ -17,7 +17,7 @@ import msgspec
 
 from provwatch.crate.decode import decode_crate
 from provwatch.crate.model import Crate
-from provwatch.errors import CrateError, ProvwatchError, UnreachableError, UsageError
+from provwatch.errors import CrateError, CredentialsError, ProvwatchError, UnreachableError, UsageError
 
 CRATE_NAMES = ("ro-crate-metadata.json", "ro-crate-manifest.json", "ro-crate-metadata.jsonld")
 CUSTOM_NAME_FOLDERS = ("", "pipeline_info", "provenance")
@@ -48,6 +48,7 @@ def read_crate(source: str, *, strict: bool = False) -> Crate:
 
     Raises:
         CrateError: there is no crate, or it cannot be decoded.
+        CredentialsError: nobody may read it.
         UnreachableError: the file or folder is not there, or cannot be read.
         UsageError: a kind of source that this command does not read.
     """
@@ -118,7 +119,7 @@ def find_crates(folder: Path) -> list[Path]:
     before the sub-folders that pipelines keep provenance in.
 
     Raises:
-        UnreachableError: nobody may look into the folder.
+        CredentialsError: nobody may look into the folder.
     """
     try:
         for below in CUSTOM_NAME_FOLDERS:
@@ -230,4 +231,7 @@ def _too_large(where: str) -> CrateError:
 def unreadable(error: OSError, where: str) -> ProvwatchError:
     """Turn an operating system error into one that says what to do; keeps permission apart from absence."""
     reason = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        hint = "Check its permissions"
+        return CredentialsError(f"may not be read: {reason}", where=where, hint=hint, code="unreadable")
     return UnreachableError(f"cannot be read: {reason}", where=where, hint="Check that it is there and readable")

@@ -25,7 +25,7 @@ from provwatch.crate import (
     read_crate,
     read_crate_file,
 )
-from provwatch.errors import CrateError, ProvwatchError, UnreachableError, UsageError
+from provwatch.errors import CrateError, CredentialsError, ProvwatchError, UnreachableError, UsageError
 
 STANDARD = "ro-crate-metadata.json"
 DATA = document(DESCRIPTOR, ROOT)
@@ -257,7 +257,7 @@ class TestFile:
         folder = write(tmp_path / "closed", {STANDARD: DATA})
         folder.chmod(0)
         try:
-            with like_others(), pytest.raises(UnreachableError, match="cannot be read: Permission denied"):
+            with like_others(), pytest.raises(CredentialsError, match="may not be read: Permission denied"):
                 read_crate(str(folder))
         finally:
             folder.chmod(0o700)
