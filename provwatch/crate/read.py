@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -21,7 +22,10 @@ from provwatch.errors import CrateError, CredentialsError, ProvwatchError, Unrea
 
 CRATE_NAMES = ("ro-crate-metadata.json", "ro-crate-manifest.json", "ro-crate-metadata.jsonld")
 CUSTOM_NAME_FOLDERS = ("", "pipeline_info", "provenance")
+BESIDE = ("nextflow.config",)
+"""What is worth reading beside a crate; in an archive it has to be read with it."""
 MAX_CRATE_BYTES = 1 << 30
+MAX_BESIDE_BYTES = 1 << 20
 SNIFF_BYTES = 1 << 16
 ENCRYPTED = 1  # bit of a member's flags
 DAMAGED_ARCHIVE: tuple[type[Exception], ...] = (
@@ -174,14 +178,15 @@ def _read_zip(path: Path, *, strict: bool) -> Crate:
     """Read the crate in an archive: at its top, or in the one folder that it holds."""
     try:
         with path.open("rb") as file:
-            name, data = _unpacked(file, str(path))
+            name, data, beside = _unpacked(file, str(path))
     except OSError as error:
         raise unreadable(error, str(path)) from error
-    return decode_crate(data, where=f"{path}!{name}", filename=PurePosixPath(name).name, strict=strict)
+    crate = decode_crate(data, where=f"{path}!{name}", filename=PurePosixPath(name).name, strict=strict)
+    return msgspec.structs.replace(crate, beside=beside)
 
 
-def _unpacked(file: BinaryIO, where: str) -> tuple[str, bytes]:
-    """Return name and bytes of the crate in an archive."""
+def _unpacked(file: BinaryIO, where: str) -> tuple[str, bytes, dict[str, bytes]]:
+    """Return name and bytes of the crate in an archive, and what is worth reading beside it."""
     try:
         with zipfile.ZipFile(file) as archive:
             member = _find_member(archive)
@@ -194,26 +199,43 @@ def _unpacked(file: BinaryIO, where: str) -> tuple[str, bytes]:
             if member.flag_bits & ENCRYPTED:
                 raise CrateError("the archive is encrypted", where=inside, hint="Unpack it with its password first")
             with archive.open(member) as content:
-                return member.filename, _capped(content.read(MAX_CRATE_BYTES + 1), inside)
+                data = _capped(content.read(MAX_CRATE_BYTES + 1), inside)
+            return member.filename, data, _beside(archive, member.filename)
     except DAMAGED_ARCHIVE as error:
         raise CrateError(f"the archive cannot be read: {error}", where=where) from error
 
 
+def _beside(archive: zipfile.ZipFile, crate: str) -> dict[str, bytes]:
+    """Return the beginnings of the files beside a crate that are worth reading; they are extras, and never an error."""
+    found: dict[str, bytes] = {}
+    for name in BESIDE:
+        with suppress(KeyError, *DAMAGED_ARCHIVE), archive.open(str(PurePosixPath(crate).with_name(name))) as content:
+            found[name] = content.read(MAX_BESIDE_BYTES)
+    return found
+
+
 def _find_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
-    """Return the shallowest member with a crate's name, else one that looks like a crate."""
+    """Return the shallowest member with a crate's name or, at the top or in a folder there, one that looks like one."""
     members = [member for member in archive.infolist() if not member.is_dir()]
-    members.sort(key=lambda member: (member.filename.count("/"), member.filename))
-    for name in CRATE_NAMES:
-        for member in members:
-            if PurePosixPath(member.filename).name == name:
-                return member
-    for member in members:
-        if member.filename.count("/") <= 1 and member.filename.endswith((".json", ".jsonld")):
-            with archive.open(member) as file:
-                start = file.read(SNIFF_BYTES)
-            if b'"@graph"' in start and b"/ro/crate" in start:
-                return member
+    members.sort(key=lambda member: (_depth(member), member.filename))
+    for depth, level in groupby(members, _depth):
+        here = list(level)
+        for name in CRATE_NAMES:
+            for member in here:
+                if PurePosixPath(member.filename).name == name:
+                    return member
+        for member in here:
+            if depth <= 1 and member.filename.endswith((".json", ".jsonld")):
+                with archive.open(member) as file:
+                    start = file.read(SNIFF_BYTES)
+                if b'"@graph"' in start and b"/ro/crate" in start:
+                    return member
     return None
+
+
+def _depth(member: zipfile.ZipInfo) -> int:
+    """Return how many folders of the archive lie around a member."""
+    return member.filename.count("/")
 
 
 def _capped(data: bytes, where: str) -> bytes:

@@ -28,6 +28,7 @@ from provwatch.crate import (
 from provwatch.errors import CrateError, CredentialsError, ProvwatchError, UnreachableError, UsageError
 
 STANDARD = "ro-crate-metadata.json"
+MANIFEST = "ro-crate-manifest.json"
 DATA = document(DESCRIPTOR, ROOT)
 OTHER = document({**DESCRIPTOR, "about": {"@id": "other/"}}, {**ROOT, "@id": "other/"})
 PADDED = b'{"padding": "' + b"x" * reading.SNIFF_BYTES + b'", ' + DATA[1:]
@@ -291,6 +292,8 @@ class TestArchive:
             pytest.param({f"run/{STANDARD}": DATA, "run/a.json": OTHER}, f"run/{STANDARD}", id="in one folder"),
             pytest.param({f"a/{STANDARD}": OTHER, STANDARD: DATA}, STANDARD, id="the shallowest"),
             pytest.param({"run.json": DATA, "a.json": b"{}"}, "run.json", id="another name"),
+            pytest.param({f"a/b/{STANDARD}": OTHER, "run.json": DATA}, "run.json", id="another name, but shallower"),
+            pytest.param({f"a/{STANDARD}": OTHER, MANIFEST: DATA}, MANIFEST, id="the manifest, but shallower"),
             pytest.param({"x/run.json": DATA, "y.txt": b""}, "x/run.json", id="another name in one folder"),
             pytest.param({f"../../{STANDARD}": DATA}, f"../../{STANDARD}", id="nothing is unpacked"),
         ],
@@ -337,6 +340,16 @@ class TestArchive:
                 read_crate(str(path))
             except ProvwatchError as error:
                 assert str(path) in str(error)  # noqa: PT017 - either is fine
+
+
+def test_what_lies_beside_a_crate_in_an_archive(tmp_path: Path) -> None:
+    """The configuration comes with the crate; one that is damaged is as good as none."""
+    setting = b"runName = 'x'\n"
+    files = {f"run/{STANDARD}": DATA, "run/nextflow.config": setting}
+    archive = zipped(tmp_path / "crate.zip", files, zipfile.ZIP_STORED)
+    assert read_crate(str(archive)).beside == {"nextflow.config": setting}
+    archive.write_bytes(archive.read_bytes().replace(setting, setting.upper()))
+    assert read_crate(str(archive)).beside == {}
 
 
 def test_a_copied_crate_is_the_same_crate(tmp_path: Path) -> None:
