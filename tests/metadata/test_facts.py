@@ -238,6 +238,12 @@ class TestRun:
         ]
         assert values_of(document(DESCRIPTOR, ROOT, TOOL, *actions))["run_status"] == status
 
+    def test_status_of_a_tool_beside_a_workflow_that_did_not_run(self) -> None:
+        """That something prepared the workflow, and did so well, is no run that succeeded."""
+        prepared = {"@id": "#a", "@type": "CreateAction", "instrument": ref("#sort"), "actionStatus": COMPLETED}
+        values = values_of(document(DESCRIPTOR, {**ROOT, "mainEntity": ref("main.cwl")}, WORKFLOW, TOOL, prepared))
+        assert picked(values, "run_status", "run_status_source") == ("unknown", "unknown")
+
     def test_several_runs_are_counted(self) -> None:
         """The newest is described."""
         older = {
