@@ -254,6 +254,11 @@ class TestShow:
                 "W (pipeline crate, no run)",
                 id="pipeline",
             ),
+            pytest.param(
+                nextflow_run(run={"actionStatus": "FailedActionStatus", "error": "no\nspace --token=Zx9kkkk1"}),
+                "failed\n  error       no space --token=<redacted>\n",
+                id="a failed run says why",
+            ),
             pytest.param(nextflow_run(workflow={"name": "a\nb\x1b[31m"}), "a b\ufffd[31m", id="a forged line"),
             pytest.param(run_with(parameter("token", "correct-horse")), "parameters", id="a secret"),
         ],
@@ -265,6 +270,12 @@ class TestShow:
         assert (done.code, done.err) == (0, "")
         assert said in done.out
         assert "correct-horse" not in done.out
+
+    def test_nothing_ran(self, tmp_path: Path, provwatch: Callable[..., Finished]) -> None:
+        """A pipeline's crate has no run that could have gone well or not."""
+        path = tmp_path / "c.json"
+        path.write_bytes(document(DESCRIPTOR, ROOT, {"@id": "w", "@type": "ComputationalWorkflow", "name": "W"}))
+        assert "unknown" not in provwatch("show", path).out
 
     def test_as_json(self, provwatch: Callable[..., Finished]) -> None:
         """The metadata, with what kind of crate it is, on one line."""
