@@ -66,7 +66,7 @@ def read_crate(source: str, *, strict: bool = False) -> Crate:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise UnreachableError("no such file or folder", where=source) from error
+        raise UnreachableError("no such file or folder", where=source, hint=near(path)) from error
     except OSError as error:
         raise unreadable(error, source) from error
     if stat.S_ISDIR(mode):
@@ -89,6 +89,17 @@ def _local_path(source: str) -> Path:
         return Path(source).expanduser()
     except RuntimeError:  # no such user: then it is a name like any other
         return Path(source)
+
+
+def near(path: Path) -> str:
+    """Return a hint at what was probably meant, or ""."""
+    import difflib  # noqa: PLC0415 - only for a path that is wrong
+
+    try:
+        close = difflib.get_close_matches(path.name, os.listdir(path.absolute().parent), n=1)
+    except (OSError, ValueError):
+        return ""
+    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def read_crate_file(path: Path, *, strict: bool = False, warnings: Iterable[str] = ()) -> Crate:

@@ -253,6 +253,12 @@ class TestFile:
             read_crate(source)
         assert caught.value.where == source
 
+    def test_a_slip_of_the_pen_is_pointed_out(self, tmp_path: Path) -> None:
+        """The nearest name in the folder is what was probably meant."""
+        write(tmp_path / "results", {STANDARD: DATA})
+        with pytest.raises(UnreachableError, match=r"reslts: no such file or folder\. Did you mean 'results'\?"):
+            read_crate(str(tmp_path / "reslts"))
+
     def test_a_folder_nobody_may_enter_is_not_an_empty_one(self, tmp_path: Path) -> None:
         """Permission is told apart from absence."""
         folder = write(tmp_path / "closed", {STANDARD: DATA})
