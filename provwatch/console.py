@@ -8,8 +8,10 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from provwatch.errors import ProvwatchError
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 WIDE_COLUMNS = 60
@@ -22,13 +24,25 @@ def say_json(value: Any, *, indent: int | None = None) -> None:
 
 
 def say(text: str) -> None:
-    """Write data to stdout."""
-    _write(sys.stdout, f"{text}\n")
+    """Write data to stdout.
+
+    Raises:
+        ProvwatchError: it cannot be written, such as on a full disk.
+        BrokenPipeError: nobody reads it any more.
+    """
+    try:
+        _write(sys.stdout, f"{text}\n")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message, hint = f"cannot be written: {error.strerror}", "What is there of it is not whole"
+        raise ProvwatchError(message, where="standard output", hint=hint, code="unwritable") from error
 
 
 def talk(text: str) -> None:
-    """Write a line for people to stderr; what came from a crate cannot forge further lines or colours."""
-    _write(sys.stderr, f"{text}\n")
+    """Write a line for people to stderr, if it can be; nobody could be told that it cannot."""
+    with suppress(OSError):
+        _write(sys.stderr, f"{text}\n")
 
 
 def _write(stream: Any, text: str) -> None:

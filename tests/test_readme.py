@@ -95,6 +95,15 @@ def test_commands_match_the_table() -> None:
     assert set(named) == set(top.commands)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("path", [path for path, _ in commands() if path])
+def test_every_help_ends_with_examples(path: str, provwatch: Callable[..., Finished]) -> None:
+    """As the README says; each example is a command line of that command."""
+    shown = provwatch(*path.split(), "--help").out
+    examples = [line.strip() for line in shown.partition("Examples:\n")[2].splitlines() if line.strip()]
+    assert examples
+    assert any(f"provwatch {path}" in line for line in examples)
+
+
 def test_exit_codes_match() -> None:
     """The table of exit codes is the one in the code."""
     rows = re.findall(r"^\| (\d+) \| (.*?) \|$", section("Exit codes"), re.MULTILINE)

@@ -19,6 +19,24 @@ Examples:
   provwatch history retry 01h2
   provwatch history export > history.jsonl
 """
+SHOW_EPILOG = """\b
+Examples:
+  provwatch history show 01h2
+  provwatch history show 01h2 --json
+"""
+RETRY_EPILOG = """\b
+Examples:
+  provwatch history --failed
+  provwatch history retry 01h2
+"""
+FORGET_EPILOG = """\b
+Examples:
+  provwatch history forget 01h2
+"""
+EXPORT_EPILOG = """\b
+Examples:
+  provwatch history export > history.jsonl
+"""
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DEFAULT_ROWS = 50
 
@@ -63,7 +81,7 @@ def history(
     say("\n".join(lines) if lines else "nothing yet: provwatch package FOLDER makes the first entry")
 
 
-@app.command("show")
+@app.command("show", epilog=SHOW_EPILOG)
 def show(job_id: JobId, json_output: Json = False) -> None:
     """Show all that is known of one job."""
     from provwatch.console import plain, say, say_json, table
@@ -76,7 +94,7 @@ def show(job_id: JobId, json_output: Json = False) -> None:
         say(table({name: plain(value) for name, value in record.items() if value}))
 
 
-@app.command("retry")
+@app.command("retry", epilog=RETRY_EPILOG)
 def retry(job_id: JobId, json_output: Json = False) -> int:
     """Do a failed job again, now."""
     from provwatch.cli.session import open_session
@@ -90,7 +108,7 @@ def retry(job_id: JobId, json_output: Json = False) -> int:
     return exit_code([outcome])
 
 
-@app.command("forget")
+@app.command("forget", epilog=FORGET_EPILOG)
 def forget(job_id: JobId, json_output: Json = False) -> None:
     """Remove a job from the ledger; packages are not touched."""
     from provwatch.console import say_json, talk
@@ -104,7 +122,7 @@ def forget(job_id: JobId, json_output: Json = False) -> None:
         talk(f"forgotten: {job.id}")
 
 
-@app.command("export")
+@app.command("export", epilog=EXPORT_EPILOG)
 def export(json_output: Json = False) -> None:
     """Print every job as JSON, one a line, oldest first."""
     from provwatch.console import say_json

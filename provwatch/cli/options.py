@@ -102,6 +102,7 @@ def requests_for(source: str, settings: Settings, **said: Any) -> Request:
     """
     import sys
 
+    from provwatch.crate.read import near
     from provwatch.description import expanded, local_path
     from provwatch.errors import UnreachableError, UsageError
     from provwatch.publish.entries import read_error
@@ -118,23 +119,12 @@ def requests_for(source: str, settings: Settings, **said: Any) -> Request:
         if path.is_dir():
             return Request(folder=path, **said)
         if not path.exists():
-            raise UnreachableError("no such file or folder", where=source, hint=_near(path))
+            raise UnreachableError("no such file or folder", where=source, hint=near(path))
         with path.open("rb") as file:
             data = _read(file, source)
     except OSError as error:
         raise read_error(error, source) from error
     return _from_document(data, path, source, said)
-
-
-def _near(path: Path) -> str:
-    """Return a hint at what was probably meant, or ""."""
-    import difflib
-
-    try:
-        close = difflib.get_close_matches(path.name, os.listdir(path.absolute().parent), n=1)
-    except OSError:
-        return ""
-    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def _read(file: BinaryIO, source: str) -> bytes:

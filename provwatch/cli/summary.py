@@ -15,7 +15,8 @@ STATUS_STYLES = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
 def summarise(metadata: Mapping[str, Any], *, kind: str = "run") -> str:
     """Return the run's summary; nothing in it can forge a line or a colour."""
     rows = {
-        "run": _run(metadata),
+        "run": _run(metadata) if kind == "run" else "",
+        "error": plain(metadata.get("run_error", "")),
         "started": _times(metadata),
         "by": _who(metadata),
         "engine": _joined(metadata.get("engine"), metadata.get("engine_version")),

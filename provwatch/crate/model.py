@@ -188,6 +188,7 @@ class Crate(msgspec.Struct, frozen=True, eq=False):
         root_id: ``@id`` of the root data entity.
         duplicates: ``@id``s that stood in the crate twice with different content.
         warnings: codes of what was odd and survived.
+        beside: bytes of what lies beside the document in an archive and is worth reading, by file name.
     """
 
     where: str
@@ -202,6 +203,7 @@ class Crate(msgspec.Struct, frozen=True, eq=False):
     root_id: str
     duplicates: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    beside: Mapping[str, bytes] = {}
 
     @property
     def root(self) -> Entity:

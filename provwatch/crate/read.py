@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -17,11 +18,14 @@ import msgspec
 
 from provwatch.crate.decode import decode_crate
 from provwatch.crate.model import Crate
-from provwatch.errors import CrateError, ProvwatchError, UnreachableError, UsageError
+from provwatch.errors import CrateError, CredentialsError, ProvwatchError, UnreachableError, UsageError
 
 CRATE_NAMES = ("ro-crate-metadata.json", "ro-crate-manifest.json", "ro-crate-metadata.jsonld")
 CUSTOM_NAME_FOLDERS = ("", "pipeline_info", "provenance")
+BESIDE = ("nextflow.config",)
+"""What is worth reading beside a crate; in an archive it has to be read with it."""
 MAX_CRATE_BYTES = 1 << 30
+MAX_BESIDE_BYTES = 1 << 20
 SNIFF_BYTES = 1 << 16
 ENCRYPTED = 1  # bit of a member's flags
 DAMAGED_ARCHIVE: tuple[type[Exception], ...] = (
@@ -48,6 +52,7 @@ def read_crate(source: str, *, strict: bool = False) -> Crate:
 
     Raises:
         CrateError: there is no crate, or it cannot be decoded.
+        CredentialsError: nobody may read it.
         UnreachableError: the file or folder is not there, or cannot be read.
         UsageError: a kind of source that this command does not read.
     """
@@ -61,7 +66,7 @@ def read_crate(source: str, *, strict: bool = False) -> Crate:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        raise UnreachableError("no such file or folder", where=source) from error
+        raise UnreachableError("no such file or folder", where=source, hint=near(path)) from error
     except OSError as error:
         raise unreadable(error, source) from error
     if stat.S_ISDIR(mode):
@@ -84,6 +89,17 @@ def _local_path(source: str) -> Path:
         return Path(source).expanduser()
     except RuntimeError:  # no such user: then it is a name like any other
         return Path(source)
+
+
+def near(path: Path) -> str:
+    """Return a hint at what was probably meant, or ""."""
+    import difflib  # noqa: PLC0415 - only for a path that is wrong
+
+    try:
+        close = difflib.get_close_matches(path.name, os.listdir(path.absolute().parent), n=1)
+    except (OSError, ValueError):
+        return ""
+    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def read_crate_file(path: Path, *, strict: bool = False, warnings: Iterable[str] = ()) -> Crate:
@@ -118,7 +134,7 @@ def find_crates(folder: Path) -> list[Path]:
     before the sub-folders that pipelines keep provenance in.
 
     Raises:
-        UnreachableError: nobody may look into the folder.
+        CredentialsError: nobody may look into the folder.
     """
     try:
         for below in CUSTOM_NAME_FOLDERS:
@@ -173,14 +189,15 @@ def _read_zip(path: Path, *, strict: bool) -> Crate:
     """Read the crate in an archive: at its top, or in the one folder that it holds."""
     try:
         with path.open("rb") as file:
-            name, data = _unpacked(file, str(path))
+            name, data, beside = _unpacked(file, str(path))
     except OSError as error:
         raise unreadable(error, str(path)) from error
-    return decode_crate(data, where=f"{path}!{name}", filename=PurePosixPath(name).name, strict=strict)
+    crate = decode_crate(data, where=f"{path}!{name}", filename=PurePosixPath(name).name, strict=strict)
+    return msgspec.structs.replace(crate, beside=beside)
 
 
-def _unpacked(file: BinaryIO, where: str) -> tuple[str, bytes]:
-    """Return name and bytes of the crate in an archive."""
+def _unpacked(file: BinaryIO, where: str) -> tuple[str, bytes, dict[str, bytes]]:
+    """Return name and bytes of the crate in an archive, and what is worth reading beside it."""
     try:
         with zipfile.ZipFile(file) as archive:
             member = _find_member(archive)
@@ -193,26 +210,43 @@ def _unpacked(file: BinaryIO, where: str) -> tuple[str, bytes]:
             if member.flag_bits & ENCRYPTED:
                 raise CrateError("the archive is encrypted", where=inside, hint="Unpack it with its password first")
             with archive.open(member) as content:
-                return member.filename, _capped(content.read(MAX_CRATE_BYTES + 1), inside)
+                data = _capped(content.read(MAX_CRATE_BYTES + 1), inside)
+            return member.filename, data, _beside(archive, member.filename)
     except DAMAGED_ARCHIVE as error:
         raise CrateError(f"the archive cannot be read: {error}", where=where) from error
 
 
+def _beside(archive: zipfile.ZipFile, crate: str) -> dict[str, bytes]:
+    """Return the beginnings of the files beside a crate that are worth reading; they are extras, and never an error."""
+    found: dict[str, bytes] = {}
+    for name in BESIDE:
+        with suppress(KeyError, *DAMAGED_ARCHIVE), archive.open(str(PurePosixPath(crate).with_name(name))) as content:
+            found[name] = content.read(MAX_BESIDE_BYTES)
+    return found
+
+
 def _find_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
-    """Return the shallowest member with a crate's name, else one that looks like a crate."""
+    """Return the shallowest member with a crate's name or, at the top or in a folder there, one that looks like one."""
     members = [member for member in archive.infolist() if not member.is_dir()]
-    members.sort(key=lambda member: (member.filename.count("/"), member.filename))
-    for name in CRATE_NAMES:
-        for member in members:
-            if PurePosixPath(member.filename).name == name:
-                return member
-    for member in members:
-        if member.filename.count("/") <= 1 and member.filename.endswith((".json", ".jsonld")):
-            with archive.open(member) as file:
-                start = file.read(SNIFF_BYTES)
-            if b'"@graph"' in start and b"/ro/crate" in start:
-                return member
+    members.sort(key=lambda member: (_depth(member), member.filename))
+    for depth, level in groupby(members, _depth):
+        here = list(level)
+        for name in CRATE_NAMES:
+            for member in here:
+                if PurePosixPath(member.filename).name == name:
+                    return member
+        for member in here:
+            if depth <= 1 and member.filename.endswith((".json", ".jsonld")):
+                with archive.open(member) as file:
+                    start = file.read(SNIFF_BYTES)
+                if b'"@graph"' in start and b"/ro/crate" in start:
+                    return member
     return None
+
+
+def _depth(member: zipfile.ZipInfo) -> int:
+    """Return how many folders of the archive lie around a member."""
+    return member.filename.count("/")
 
 
 def _capped(data: bytes, where: str) -> bytes:
@@ -230,4 +264,7 @@ def _too_large(where: str) -> CrateError:
 def unreadable(error: OSError, where: str) -> ProvwatchError:
     """Turn an operating system error into one that says what to do; keeps permission apart from absence."""
     reason = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        hint = "Check its permissions"
+        return CredentialsError(f"may not be read: {reason}", where=where, hint=hint, code="unreadable")
     return UnreachableError(f"cannot be read: {reason}", where=where, hint="Check that it is there and readable")

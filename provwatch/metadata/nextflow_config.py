@@ -7,7 +7,9 @@ can be read for certain is; everything else in it is passed over.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from contextlib import suppress
+
+from provwatch.crate import Crate
 
 CONFIG_NAME = "nextflow.config"
 MAX_CONFIG_BYTES = 1 << 20
@@ -16,19 +18,18 @@ _SETTING = re.compile(r"""^(?:'(?P<quoted>[^']*)'|(?P<name>[\w.\-$]+))\s*=\s*(?P
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
-def read_config(folder: Path | None) -> dict[str, str]:
-    """Return the settings in a folder's ``nextflow.config`` by dotted name; empty where there is none.
+def read_config(crate: Crate) -> dict[str, str]:
+    """Return the settings in the ``nextflow.config`` beside a crate by dotted name; empty where there is none.
 
     Strings come without their quotes, everything else as it is written. Never raises: the file is an
     extra, and a crate without it is as good.
     """
-    try:
-        if folder is None or not (folder / CONFIG_NAME).is_file():  # opening a pipe would wait for its writer
-            return {}
-        with (folder / CONFIG_NAME).open("rb") as file:
-            data = file.read(MAX_CONFIG_BYTES)
-    except OSError:
-        return {}
+    folder, data = crate.folder, crate.beside.get(CONFIG_NAME, b"")
+    if folder is not None:
+        with suppress(OSError):
+            if (folder / CONFIG_NAME).is_file():  # opening a pipe would wait for its writer
+                with (folder / CONFIG_NAME).open("rb") as file:
+                    data = file.read(MAX_CONFIG_BYTES)
     return parse_config(data.decode("utf-8", errors="replace"))
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from provwatch.crate import Entity, Run
+from provwatch.crate import CrateKind, Entity, Run
 from provwatch.crate.model import Crate, instant, many, named, references, text
 from provwatch.metadata.sources import Sources, Values
 
@@ -73,6 +73,8 @@ def _short_id(run: Run) -> str | None:
 def _run_status(sources: Sources) -> tuple[str, str]:
     """Return the status of the run and where it comes from."""
     run = sources.view.run
+    if sources.view.kind is not CrateKind.RUN:
+        return "unknown", "unknown"
     if run is None:
         return _status_of_all(sources)
     stated = action_status(run.action)

@@ -54,7 +54,7 @@ class Sources(msgspec.Struct, frozen=True, eq=False):
 def gather(crate: Crate) -> Sources:
     """Read what lies beside a crate, and learn which values are secret."""
     view = view_runs(crate)
-    config = read_config(crate.folder)
+    config = read_config(crate)
     literals = {value for value in secret_literals(config) if not is_number(value)} | _secret_parameters(crate)
     return Sources(
         crate=crate,

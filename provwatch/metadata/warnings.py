@@ -25,6 +25,7 @@ MEANINGS: dict[str, str] = {
     "redacted-param": "a parameter whose value is secret",
     "root-not-a-dataset": "the crate's root is not a Dataset",
     "runs": "runs in the crate; the newest one is described",
+    "secret-in-name": "a file whose name holds a secret's value; names are packaged as they are",
     "special-file": "sockets, pipes and devices, which are not packaged",
     "truncated": "a key that was cut; convert --full gives it whole",
     "unversioned-bucket": "the bucket keeps no versions, so older revisions lose the bytes of files that changed",

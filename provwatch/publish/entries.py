@@ -237,6 +237,8 @@ def _ignore_rules(root: str) -> Callable[[str], bool]:
         lines = Path(root, IGNORE_FILE).read_text("utf-8").split("\n")
     except FileNotFoundError:
         return lambda _key: False
+    except PermissionError as error:
+        raise read_error(error, str(Path(root, IGNORE_FILE)) if os.access(root, os.X_OK) else root) from error
     except (OSError, UnicodeDecodeError) as error:
         raise PackagingError("the ignore file cannot be read", where=str(Path(root, IGNORE_FILE))) from error
     patterns = [fnmatch.translate(f"*/{line}") for line in lines if line]

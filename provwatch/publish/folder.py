@@ -186,6 +186,7 @@ def read_content(
         cache.keep(file, digest, read_ns=read_ns)
     cache.save()
     redactor = redactor_for(sources, listing.files, cache)
+    listing.warnings.update(f"secret-in-name:{name}" for name in _secret_names(listing.files, redactor))
     clean: dict[str, CleanCopy] = {}
     for file, redaction in redactions(listing.files, redactor, listing.crate_key, cache):
         if redaction.clean is None:
@@ -195,6 +196,13 @@ def read_content(
             clean[file.logical_key] = CleanCopy(len(redaction.clean), digest_bytes(redaction.clean))
     cache.save()
     return Content(listing, digests, clean, read_ns, redactor)
+
+
+def _secret_names(files: Iterable[SourceFile], redactor: Redactor) -> Iterator[str]:
+    """Yield the keys that hold a secret's value, without it; they are packaged all the same, as names are identity."""
+    for file in files:
+        if any(literal.spelling in file.logical_key for literal in redactor.peculiar):
+            yield redactor.text(file.logical_key)
 
 
 def make_blobs(content: Content) -> list[Blob]:

@@ -25,9 +25,10 @@ from provwatch.crate import (
     read_crate,
     read_crate_file,
 )
-from provwatch.errors import CrateError, ProvwatchError, UnreachableError, UsageError
+from provwatch.errors import CrateError, CredentialsError, ProvwatchError, UnreachableError, UsageError
 
 STANDARD = "ro-crate-metadata.json"
+MANIFEST = "ro-crate-manifest.json"
 DATA = document(DESCRIPTOR, ROOT)
 OTHER = document({**DESCRIPTOR, "about": {"@id": "other/"}}, {**ROOT, "@id": "other/"})
 PADDED = b'{"padding": "' + b"x" * reading.SNIFF_BYTES + b'", ' + DATA[1:]
@@ -252,12 +253,18 @@ class TestFile:
             read_crate(source)
         assert caught.value.where == source
 
+    def test_a_slip_of_the_pen_is_pointed_out(self, tmp_path: Path) -> None:
+        """The nearest name in the folder is what was probably meant."""
+        write(tmp_path / "results", {STANDARD: DATA})
+        with pytest.raises(UnreachableError, match=r"reslts: no such file or folder\. Did you mean 'results'\?"):
+            read_crate(str(tmp_path / "reslts"))
+
     def test_a_folder_nobody_may_enter_is_not_an_empty_one(self, tmp_path: Path) -> None:
         """Permission is told apart from absence."""
         folder = write(tmp_path / "closed", {STANDARD: DATA})
         folder.chmod(0)
         try:
-            with like_others(), pytest.raises(UnreachableError, match="cannot be read: Permission denied"):
+            with like_others(), pytest.raises(CredentialsError, match="may not be read: Permission denied"):
                 read_crate(str(folder))
         finally:
             folder.chmod(0o700)
@@ -291,6 +298,8 @@ class TestArchive:
             pytest.param({f"run/{STANDARD}": DATA, "run/a.json": OTHER}, f"run/{STANDARD}", id="in one folder"),
             pytest.param({f"a/{STANDARD}": OTHER, STANDARD: DATA}, STANDARD, id="the shallowest"),
             pytest.param({"run.json": DATA, "a.json": b"{}"}, "run.json", id="another name"),
+            pytest.param({f"a/b/{STANDARD}": OTHER, "run.json": DATA}, "run.json", id="another name, but shallower"),
+            pytest.param({f"a/{STANDARD}": OTHER, MANIFEST: DATA}, MANIFEST, id="the manifest, but shallower"),
             pytest.param({"x/run.json": DATA, "y.txt": b""}, "x/run.json", id="another name in one folder"),
             pytest.param({f"../../{STANDARD}": DATA}, f"../../{STANDARD}", id="nothing is unpacked"),
         ],
@@ -337,6 +346,16 @@ class TestArchive:
                 read_crate(str(path))
             except ProvwatchError as error:
                 assert str(path) in str(error)  # noqa: PT017 - either is fine
+
+
+def test_what_lies_beside_a_crate_in_an_archive(tmp_path: Path) -> None:
+    """The configuration comes with the crate; one that is damaged is as good as none."""
+    setting = b"runName = 'x'\n"
+    files = {f"run/{STANDARD}": DATA, "run/nextflow.config": setting}
+    archive = zipped(tmp_path / "crate.zip", files, zipfile.ZIP_STORED)
+    assert read_crate(str(archive)).beside == {"nextflow.config": setting}
+    archive.write_bytes(archive.read_bytes().replace(setting, setting.upper()))
+    assert read_crate(str(archive)).beside == {}
 
 
 def test_a_copied_crate_is_the_same_crate(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -46,7 +47,8 @@ class TestConvert:
         """The same metadata, but for what only the files beside a crate tell."""
         archive = tmp_path / "run.zip"
         with zipfile.ZipFile(archive, "w") as file:
-            file.write(DEMO_CRATE, "ro-crate-metadata.json")
+            file.write(DEMO_CRATE, "run/ro-crate-metadata.json")
+            file.write(DEMO_CRATE.with_name("nextflow.config"), "run/nextflow.config")
         monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(DEMO_CRATE.read_bytes())))
         source = {
             "file": DEMO_CRATE,
@@ -57,9 +59,10 @@ class TestConvert:
         }[form]
         done = provwatch("convert", source)
         expected = json.loads(EXPECTED)
+        if form == "standard input":
+            del expected["run_name"], expected["pipeline_version"]
         if form in {"archive", "standard input"}:
-            for key in ("run_name", "pipeline_version", "output_bytes"):
-                del expected[key]
+            del expected["output_bytes"]
         assert (done.code, done.err, done.json) == (0, "", expected)
 
     def test_into_a_file(self, tmp_path: Path, provwatch: Callable[..., Finished]) -> None:
@@ -203,6 +206,33 @@ class TestProcess:
         done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=False, timeout=60)
         assert done.stderr == b""
 
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+    @pytest.mark.parametrize("command", ["convert", "show", "show --graph svg", "history", "package"])
+    def test_a_full_disk_behind_standard_output(self, command: str, tmp_path: Path) -> None:
+        """``> metadata.json`` on a full disk is said in one sentence, and is no success."""
+        run = shutil.copytree(DEMO_CRATE.parent, tmp_path / "lab/run")
+        words = [*command.split(), *([] if command == "history" else [str(run)])]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "provwatch", *words],
+                env=environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert done.stderr.startswith(b"error: standard output: cannot be written: No space left on device")
+        assert done.stderr.count(b"\n") == 1
+
+    def test_nobody_to_talk_to_is_no_reason_to_fail(self, tmp_path: Path, registry: Path) -> None:
+        """Data comes out, and work is done, though standard error takes nothing."""
+        run = shutil.copytree(DEMO_CRATE.parent, tmp_path / "lab/run")
+        command = f'"{sys.executable}" -m provwatch package "{run}" --registry "{registry}" 2>/dev/full'
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=False, timeout=60)
+        assert (done.returncode, b"pushed lab/run" in done.stdout) == (0, True)
+
 
 class TestShow:
     """A crate for people."""
@@ -224,6 +254,11 @@ class TestShow:
                 "W (pipeline crate, no run)",
                 id="pipeline",
             ),
+            pytest.param(
+                nextflow_run(run={"actionStatus": "FailedActionStatus", "error": "no\nspace --token=Zx9kkkk1"}),
+                "failed\n  error       no space --token=<redacted>\n",
+                id="a failed run says why",
+            ),
             pytest.param(nextflow_run(workflow={"name": "a\nb\x1b[31m"}), "a b\ufffd[31m", id="a forged line"),
             pytest.param(run_with(parameter("token", "correct-horse")), "parameters", id="a secret"),
         ],
@@ -235,6 +270,12 @@ class TestShow:
         assert (done.code, done.err) == (0, "")
         assert said in done.out
         assert "correct-horse" not in done.out
+
+    def test_nothing_ran(self, tmp_path: Path, provwatch: Callable[..., Finished]) -> None:
+        """A pipeline's crate has no run that could have gone well or not."""
+        path = tmp_path / "c.json"
+        path.write_bytes(document(DESCRIPTOR, ROOT, {"@id": "w", "@type": "ComputationalWorkflow", "name": "W"}))
+        assert "unknown" not in provwatch("show", path).out
 
     def test_as_json(self, provwatch: Callable[..., Finished]) -> None:
         """The metadata, with what kind of crate it is, on one line."""

@@ -26,7 +26,7 @@ from crate.documents import (
     task,
 )
 from metadata.deriving import derive, picked, values_of, warnings_of
-from provwatch.crate import CrateKind, read_crate
+from provwatch.crate import CrateKind, decode_crate, read_crate
 from provwatch.metadata import is_derived, json_schema, stable_metadata
 from provwatch.metadata.nextflow_config import parse_config, read_config
 from provwatch.metadata.schema import KEYS, VOLATILE_KEYS
@@ -156,13 +156,16 @@ class TestConfiguration:
         """The file is an extra: a folder, a pipe or noise in its place is no error."""
         import os  # noqa: PLC0415 - for one pipe
 
-        assert read_config(None) == read_config(tmp_path) == read_config(tmp_path / "gone") == {}
+        def config_in(folder: Path | None) -> dict[str, str]:
+            return read_config(decode_crate(document(DESCRIPTOR, ROOT), folder=folder))
+
+        assert config_in(None) == config_in(tmp_path) == config_in(tmp_path / "gone") == {}
         (tmp_path / "a/nextflow.config").mkdir(parents=True)
         (tmp_path / "b").mkdir()
         os.mkfifo(tmp_path / "b/nextflow.config")
         (tmp_path / "c").mkdir()
         (tmp_path / "c/nextflow.config").write_bytes(b"\xff\xfe\x00 = 1\nrunName = 'x'\n")
-        assert [read_config(tmp_path / name) for name in "abc"] == [{}, {}, {"runName": "x"}]
+        assert [config_in(tmp_path / name) for name in "abc"] == [{}, {}, {"runName": "x"}]
 
 
 class TestRun:
@@ -234,6 +237,12 @@ class TestRun:
             for number, said in enumerate(statuses)
         ]
         assert values_of(document(DESCRIPTOR, ROOT, TOOL, *actions))["run_status"] == status
+
+    def test_status_of_a_tool_beside_a_workflow_that_did_not_run(self) -> None:
+        """That something prepared the workflow, and did so well, is no run that succeeded."""
+        prepared = {"@id": "#a", "@type": "CreateAction", "instrument": ref("#sort"), "actionStatus": COMPLETED}
+        values = values_of(document(DESCRIPTOR, {**ROOT, "mainEntity": ref("main.cwl")}, WORKFLOW, TOOL, prepared))
+        assert picked(values, "run_status", "run_status_source") == ("unknown", "unknown")
 
     def test_several_runs_are_counted(self) -> None:
         """The newest is described."""

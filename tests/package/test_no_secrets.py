@@ -23,3 +23,15 @@ def test_no_secret_of_the_crate_is_remembered(recorded: Path, tmp_path: Path, re
     for folder in (registry, Path(os.environ["PROVWATCH_HOME"])):
         for path in folder.rglob("*"):
             assert not path.is_file() or planted.encode() not in path.read_bytes(), path
+
+
+def test_a_secret_in_a_name_is_pointed_out(recorded: Path, tmp_path: Path, registry: Path, provwatch: Run) -> None:
+    """Names are packaged as they are, so the person has to know; the warning does not repeat the secret."""
+    planted = "hunter2-not-a-real-secret"
+    run = copy_tree(recorded / "multi-module/results", tmp_path / "lab/run")
+    options = ("--registry", registry, "--json")
+    assert not any("secret-in-name" in code for code in provwatch("package", run, *options).json["warnings"])
+    (run / f"of {planted}.txt").write_text("x")
+    finished = provwatch("package", run, *options)
+    assert "secret-in-name:of <redacted>.txt" in finished.json["warnings"]
+    assert planted not in finished.out + finished.err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -12,6 +14,7 @@ import quilt3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import DEMO
 from provwatch.errors import CredentialsError, PackagingError, UnreachableError
 from provwatch.publish.entries import HASH_TYPE, Entry, order, read_error, scan_folder
 from publish.processes import run_like_others
@@ -321,10 +324,21 @@ def test_what_is_wrong_with_reading(number: int, kind: type[Exception], code: st
     assert (error.code, error.where) == (code, "/data/x")
 
 
-@pytest.mark.parametrize("locked", ["run/secret.txt", "run/folder", "work"], ids=["file", "folder", "behind a link"])
-def test_what_may_not_be_read(tmp_path: Path, locked: str) -> None:
+@pytest.mark.parametrize(
+    ("locked", "where"),
+    [
+        pytest.param("run/secret.txt", "run/secret.txt", id="file"),
+        pytest.param("run/folder", "run/folder", id="folder"),
+        pytest.param("work", "run/link", id="behind a link"),
+        pytest.param("run", "run", id="all of it"),
+        pytest.param("run/.quiltignore", "run/.quiltignore", id="ignore file"),
+        pytest.param("run/ro-crate-metadata.json", "run/ro-crate-metadata.json", id="crate"),
+    ],
+)
+def test_what_may_not_be_read(tmp_path: Path, locked: str, where: str) -> None:
     """The command says which file, and exits with the code for permissions."""
-    write_tree(tmp_path, {"run/secret.txt": "x", "run/folder/x": "x", "work/x": "x"})
+    write_tree(tmp_path, {"run/secret.txt": "x", "run/folder/x": "x", "work/x": "x", "run/.quiltignore": "y"})
+    shutil.copy(DEMO / "ro-crate-metadata.json", tmp_path / "run")
     (tmp_path / "run/link").symlink_to(tmp_path / "work/x")
     (tmp_path / locked).chmod(0)
     try:
@@ -332,7 +346,8 @@ def test_what_may_not_be_read(tmp_path: Path, locked: str) -> None:
     finally:
         (tmp_path / locked).chmod(0o700)
     assert finished.returncode == 4, finished.stderr
-    assert '"code": "unreadable"' in finished.stdout
+    outcome = json.loads(finished.stdout)
+    assert (outcome["code"], outcome["reason"].partition(": ")[0]) == ("unreadable", str(tmp_path / where))
     assert "Traceback" not in finished.stderr
 
 
