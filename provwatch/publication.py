@@ -114,8 +114,13 @@ class Publication:
             options = folder_options(self._settings)
             content = read_content(look.listing, look.sources, self._cache, options, self._teller(bar))
         if self._request.refresh:
-            content.generated = generated_files(look, self._settings)
+            content.generated = self._generated(content)
         return content
+
+    def _generated(self, content: Content) -> dict[str, bytes]:
+        """Return the files that provwatch adds, without the secrets that any file of the folder gave away."""
+        files = generated_files(self._look, self._settings)
+        return {key: content.redactor.peculiar_bytes(data) for key, data in files.items()}
 
     def write(self, content: Content, *, relocate: bool) -> Outcome:
         """Store what has to be stored and make the revision.
@@ -129,7 +134,7 @@ class Publication:
             ProvwatchError: it cannot be stored or made; nothing was published.
         """
         look, registry, head = self._look, self._registry, self._head
-        content.generated = generated_files(look, self._settings)
+        content.generated = self._generated(content)
         blobs = make_blobs(content)
         doing = "Copying" if registry.storage.upload_rate() is None else "Uploading"
         with self._progress.showing(doing, self._to_be_written()) as bar:

@@ -27,7 +27,7 @@ class Check:
 
     def as_json(self) -> dict[str, object]:
         """Return the fields of the JSON contract."""
-        return {"name": self.name, "ok": self.ok, "detail": self.detail, "fix": self.fix}
+        return {"name": self.name, "ok": self.ok, "detail": self.detail, "fix": "" if self.ok else self.fix}
 
 
 def of_error(name: str, error: ProvwatchError) -> Check:

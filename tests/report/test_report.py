@@ -98,6 +98,16 @@ class TestTheDemo:
         assert (fresh["outcome"], fresh["entries"]) == ("pushed", 10)
         assert provwatch("package", demo, "--registry", registry, "--refresh", "--json").json["outcome"] == "duplicate"
 
+    def test_secrets(self, demo: Path, registry: Path, provwatch: Run) -> None:
+        """A secret that only a parameters file gives away is in no generated file either."""
+        secret = "hunter2" * 2
+        (demo / "params.json").write_text(json.dumps({"api_token": secret}))
+        provwatch("package", demo, "--registry", registry, "--metadata", json.dumps({"note": f"used {secret}"}))
+        held = content(registry, "demo/results")
+        assert not [key for key, data in held.items() if secret.encode() in data]
+        again = provwatch("package", demo, "--registry", registry, "--refresh", "--json").json
+        assert again["outcome"] in {"pushed", "duplicate"}
+
     def test_users_keys(self, demo: Path, registry: Path, provwatch: Run) -> None:
         """What a person added is in the report and in the side file."""
         provwatch("package", demo, "--registry", registry, "--metadata", '{"project": "atlas"}')
