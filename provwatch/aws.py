@@ -181,7 +181,8 @@ def _of_answer(error: Exception, where: str) -> ProvwatchError:
     operation = getattr(error, "operation_name", "")
     known = {name: problem for names, problem in ANSWERS for name in names}
     problem = known.get("KMS" if code.startswith("KMS.") else code, OTHER_ANSWER)
-    words = {"said": said, "code": code, "operation": operation}
+    permission = PERMISSIONS.get(operation, f"s3:{operation}")
+    words = {"said": said, "code": code, "operation": operation, "permission": permission}
     message, hint = problem.message.format(**words), problem.hint.format(**words)
     return problem.kind(message, where=where, hint=hint, code=problem.code)
 
@@ -219,7 +220,7 @@ _UNKNOWN = _Problem(
 _REFUSED = _Problem(
     CredentialsError,
     "AWS refuses {operation}: {said}",
-    "The credentials need s3:{operation} there; without s3:ListBucket what is absent is forbidden too",
+    "The credentials need {permission} there; without s3:ListBucket what is absent is forbidden too",
     "access-denied",
 )
 _CORRUPT = _Problem(PackagingError, "S3 received other bytes than were sent ({code})", _AGAIN, "wrong-checksum")
@@ -244,6 +245,19 @@ ANSWERS: tuple[tuple[frozenset[str], _Problem], ...] = (
     (ABSENT, _Problem(PackagingError, "there is no such object", "", "no-such-object")),
 )
 """What S3's error codes mean to a person."""
+
+PERMISSIONS = {
+    "AssumeRole": "sts:AssumeRole",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListObjectsV2": "s3:ListBucket",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "UploadPart": "s3:PutObject",
+}
+"""What an operation needs, where its name does not say so."""
 
 _LOGIN = "Run 'aws configure' or 'aws sso login', or set AWS_PROFILE"
 _PROFILES = "See 'aws configure list-profiles', and AWS_PROFILE"

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from conftest import Finished
+from provwatch.aws import explained
+from provwatch.errors import CredentialsError
 from s3.conftest import Bucket
 from s3.servers import Fault, Request
 
@@ -239,6 +242,21 @@ class TestCredentials:
         finished = package(run)
         assert (finished.code, finished.json["code"]) == (5, "tls")
         assert "AWS_CA_BUNDLE" in finished.json["reason"]
+
+    @pytest.mark.parametrize(
+        ("operation", "permission"),
+        [
+            pytest.param("AssumeRole", "sts:AssumeRole", id="role"),
+            pytest.param("UploadPart", "s3:PutObject", id="part"),
+            pytest.param("GetObject", "s3:GetObject", id="read"),
+        ],
+    )
+    def test_the_permission_that_is_missing(self, operation: str, permission: str) -> None:
+        """What to ask an administrator for is named as policies name it."""
+        answer = {"Error": {"Code": "AccessDenied", "Message": "not authorized"}}
+        with pytest.raises(CredentialsError, match=permission) as caught, explained("s3://lab"):
+            raise ClientError(answer, operation)
+        assert caught.value.exit_code == 4
 
 
 class TestOptions:
