@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
 from provwatch.config import Settings
 from provwatch.console import Progress, human_bytes, human_seconds
@@ -12,7 +10,15 @@ from provwatch.errors import PackagingError
 from provwatch.failpoints import reach
 from provwatch.look import Look, check_still, folder_options, generated_files
 from provwatch.outcome import Outcome, Result
-from provwatch.publish.folder import Content, make_blobs, make_entries, read_content, split_known
+from provwatch.publish.entries import Entry
+from provwatch.publish.folder import (
+    Content,
+    expected_entries,
+    make_blobs,
+    make_entries,
+    read_content,
+    split_known,
+)
 from provwatch.publish.hash_cache import HashCache
 from provwatch.publish.manifest import Head
 from provwatch.publish.quilt import preload
@@ -59,7 +65,7 @@ class Publication:
         self._cache = cache
         self._progress = progress
         self._check = check
-        self._workflow: Mapping[str, Any] | None = None
+        self._workflows: Workflows | None = None
 
     def prepare(self, workflows: Workflows) -> None:
         """Check what can be checked before anything is read, and say how much there is to do.
@@ -78,12 +84,18 @@ class Publication:
         Raises:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
-        self._workflow = workflows.check(self._look, partial(generated_files, self._look, self._settings))
+        self._workflows = workflows
+        workflows.check(self._look, self._expected_entries)
         size, most = self._to_be_written(), self._settings["max_size"]
         if size > most:
             message = f"{human_bytes(size)} would have to be stored, and {human_bytes(most)} are allowed"
             hint = "Allow more with --max-size, or leave files out with --exclude"
             raise PackagingError(message, where=self._look.description.source_prefix, hint=hint, code="too-large")
+
+    def _expected_entries(self) -> list[Entry]:
+        """Return the entries as far as they are known before anything is read."""
+        look = self._look
+        return expected_entries(look.listing, look.sources, generated_files(look, self._settings))
 
     def _to_be_written(self) -> int:
         """Return how many bytes may have to be stored."""
@@ -146,8 +158,9 @@ class Publication:
         if head is not None and relocate and registry.relocate(description.package_name, head, entries):
             top_hash, code, reason = head.top_hash, RELOCATED, "same content; its files are now kept as asked for"
         else:
+            passed = self._workflows.check(look, lambda: entries) if self._workflows else None
             made = (description.package_name, entries, look.metadata, description.commit_message)
-            revision = Revision(*made, description.quilt_workflow, self._workflow)
+            revision = Revision(*made, description.quilt_workflow, passed)
             top_hash = registry.publish(revision, expected=head.top_hash if head else "")
         registry.storage.settled(blobs)
         size, warnings = sum(entry.size for entry in entries), {*look.told["warnings"], *registry.warnings}

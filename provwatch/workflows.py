@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from provwatch.errors import PackagingError
 from provwatch.look import Look
+from provwatch.publish.entries import Entry
 from provwatch.publish.registry import WORKFLOW_CONFIG, Registry
-from provwatch.publish.workflows import CODE, Package, WorkflowConfig, load_workflows
+from provwatch.publish.workflow_config import CODE
+from provwatch.publish.workflows import Package, WorkflowConfig, load_workflows
 
 
 class Workflows:
@@ -38,12 +40,12 @@ class Workflows:
         workflow = None if self._config is None else self._config.resolve(wanted)
         return dataclasses.replace(look, description=dataclasses.replace(look.description, quilt_workflow=workflow))
 
-    def check(self, look: Look, generate: Callable[[], Mapping[str, bytes]]) -> dict[str, Any] | None:
+    def check(self, look: Look, entries: Callable[[], Iterable[Entry]]) -> dict[str, Any] | None:
         """Check the package that a look would become; return what its manifest says of the workflow.
 
         Args:
             look: the folder.
-            generate: makes the files that provwatch adds.
+            entries: makes the package's entries in manifest order, as far as they are known.
 
         Raises:
             PackagingError: it does not pass.
@@ -51,15 +53,9 @@ class Workflows:
         if self._config is None:
             return None
         description = look.description
-        package = Package(
-            description.package_name, description.commit_message, look.metadata, _entries(look, generate())
+        seen = (
+            {"logical_key": entry.logical_key, "size": entry.size, "meta": entry.meta.get("user_meta", {})}
+            for entry in entries()
         )
+        package = Package(description.package_name, description.commit_message, look.metadata, seen)
         return self._config.check(description.quilt_workflow or "", package)
-
-
-def _entries(look: Look, generated: Mapping[str, bytes]) -> Iterator[Mapping[str, Any]]:
-    """Yield what is known of the entries before anything is read."""
-    for file in look.listing.files:
-        yield {"logical_key": file.logical_key, "size": file.size, "meta": {}}
-    for key, data in generated.items():
-        yield {"logical_key": key, "size": len(data), "meta": {}}

@@ -195,9 +195,10 @@ def merge_user_metadata(
 
 def user_given(metadata: Mapping[str, Any]) -> Values:
     """Return the part of a package's metadata that a user gave: outside the schema, or overriding it."""
+    warnings = metadata.get("warnings")
     overridden = {
         code.removeprefix("overridden:")
-        for code in metadata.get("warnings") or []
+        for code in (warnings if isinstance(warnings, list) else [])
         if isinstance(code, str) and code.startswith("overridden:")
     }
     return {key: value for key, value in metadata.items() if not is_derived(key) or key in overridden}

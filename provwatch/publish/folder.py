@@ -244,12 +244,25 @@ def make_entries(
         elif place.digest.sha256 != digest.sha256:  # a large file's name in the registry: so it is not copied again
             cache.keep(file, place.digest, read_ns=content.read_ns)
         size = file.size if clean is None else clean.size
-        entries.append(Entry(key, place.uri, size, place.digest.quilt, {"user_meta": meta} if meta else {}))
+        entries.append(_entry(key, size, meta, place.uri, place.digest.quilt))
     for key, data in content.generated.items():
-        meta = {"user_meta": {MARK: {"generated": True}}}
-        entries.append(Entry(key, placed[key].uri, len(data), placed[key].digest.quilt, meta))
+        place = placed[key]
+        entries.append(_entry(key, len(data), {MARK: {"generated": True}}, place.uri, place.digest.quilt))
     cache.save()
     return sorted(entries, key=lambda entry: order(entry.logical_key)) if content.generated else entries
+
+
+def expected_entries(listing: Listing, sources: Sources | None, generated: Mapping[str, bytes]) -> list[Entry]:
+    """Return the package's entries in manifest order, as far as they are known before anything is read."""
+    describe = _EntryMetadata(sources, listing, sources.redactor if sources else Redactor())
+    entries = [_entry(file.logical_key, file.size, describe(file.logical_key)) for file in listing.files]
+    entries += [_entry(key, len(data), {MARK: {"generated": True}}) for key, data in generated.items()]
+    return sorted(entries, key=lambda entry: order(entry.logical_key))
+
+
+def _entry(key: str, size: int, meta: dict[str, Any], place: str = "", quilt: str = "") -> Entry:
+    """Return an entry with metadata of its own."""
+    return Entry(key, place, size, quilt, {"user_meta": meta} if meta else {})
 
 
 def _clean_bytes(file: SourceFile, clean: CleanCopy, content: Content) -> bytes:

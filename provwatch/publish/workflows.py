@@ -7,18 +7,14 @@ too, but only after everything was hashed and uploaded, and one problem at a tim
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from provwatch.errors import PackagingError
+from provwatch.publish.workflow_config import load_schema, one_line, parse_config, problems, refused
 
-DRAFT_7 = "http://json-schema.org/draft-07/schema#"
-SUPPORTED_VERSION = (1, 1, 0)
 PROBLEMS_SHOWN = 8
-CODE = "quilt-workflow"
 
 Read = Callable[[str], tuple[bytes, str] | None]
 """Returns the bytes at a URI and the URI with its version, or None where there is nothing."""
@@ -41,7 +37,7 @@ class Package:
     entries: Iterable[Mapping[str, Any]] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class WorkflowConfig:
     """A registry's workflows configuration.
 
@@ -54,7 +50,6 @@ class WorkflowConfig:
     where: str
     config: Mapping[str, Any]
     read: Read
-    _schemas: dict[str, tuple[Any, str]] = field(default_factory=dict)
 
     def resolve(self, wanted: str | None) -> str:
         """Return the id of the workflow in force, "" for none.
@@ -65,16 +60,17 @@ class WorkflowConfig:
         Raises:
             PackagingError: there is no such workflow, or none where one is required.
         """
-        workflow = self.config.get("default_workflow") if wanted is None else wanted
-        if not workflow:
+        workflows = self.config["workflows"]
+        workflow = self.config.get("default_workflow") if wanted is None else wanted or None
+        if workflow is None:
             if self.config.get("is_workflow_required", True):
-                hint = f"Give --quilt-workflow, one of: {', '.join(self.config['workflows'])}"
-                raise self._error("this registry requires a Quilt workflow", hint)
+                hint = f"Give --quilt-workflow, one of: {', '.join(workflows)}"
+                raise refused("this registry requires a Quilt workflow", self.where, hint)
             return ""
-        if workflow not in self.config["workflows"]:
-            close = difflib.get_close_matches(workflow, self.config["workflows"], n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(self.config['workflows'])}"
-            raise self._error(f"there is no Quilt workflow {workflow!r}", hint)
+        if workflow not in workflows:
+            close = difflib.get_close_matches(workflow, workflows, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(workflows)}"
+            raise refused(f"there is no Quilt workflow {workflow!r}", self.where, hint)
         return str(workflow)
 
     def check(self, workflow: str, package: Package) -> dict[str, Any]:
@@ -88,61 +84,65 @@ class WorkflowConfig:
             PackagingError: the package does not pass; all problems of its metadata are in the sentence.
         """
         rules = self.config["workflows"][workflow] if workflow else {}
+        self._check_name(rules.get("handle_pattern"), workflow, package.name)
         if rules.get("is_message_required") and not package.message:
-            raise self._error(f"the workflow {workflow!r} requires a commit message", "Give --message")
-        pattern = rules.get("handle_pattern")
-        if pattern and not re.search(pattern, package.name):
-            message = f"the workflow {workflow!r} wants package names like {pattern!r}, not {package.name!r}"
-            raise self._error(message, "Give --name")
-        used = {}
-        for rule, what in (("metadata_schema", "metadata"), ("entries_schema", "entries")):
-            schema_id = rules.get(rule)
-            if schema_id:
-                validator, used[schema_id] = self._schema(schema_id)
-                value = dict(package.metadata) if what == "metadata" else list(package.entries)
-                self._check_against(validator, value, f"the {what} of {package.name}", workflow)
+            raise refused(f"the workflow {workflow!r} requires a commit message", self.where, "Give --message")
+        used: dict[str, str] = {}
+        if rules.get("metadata_schema"):
+            schema = self._schema(rules["metadata_schema"], used)
+            self._refuse(problems(schema, dict(package.metadata)), "metadata", workflow, package)
+        if rules.get("entries_schema"):
+            schema, entries = self._schema(rules["entries_schema"], used), list(package.entries)
+            self._refuse(problems(schema, entries, _name_of(entries)), "entries", workflow, package)
         record = {"id": workflow or None, "config": self.where}
         return {**record, "schemas": used} if used else record
 
-    def _check_against(self, validator: Any, value: Any, what: str, workflow: str) -> None:
-        """Check a value against a schema, and collect all its problems."""
-        problems = sorted(validator.iter_errors(value), key=lambda problem: list(map(str, problem.absolute_path)))
-        if not problems:
-            return
-        shown = [f"{problem.json_path.removeprefix('$.')}: {problem.message}" for problem in problems[:PROBLEMS_SHOWN]]
-        more = f"; and {len(problems) - PROBLEMS_SHOWN} more" if len(problems) > PROBLEMS_SHOWN else ""
-        message = f"{what} do not pass the workflow {workflow!r}: {'; '.join(shown)}{more}"
-        raise self._error(message, "Give what is missing with --metadata, or choose another --quilt-workflow")
-
-    def _schema(self, schema_id: str) -> tuple[Any, str]:
-        """Return the validator of a schema, and the schema's URI with its version."""
-        from jsonschema import Draft7Validator, SchemaError  # noqa: PLC0415 - only where a workflow has a schema
-
-        if schema_id in self._schemas:
-            return self._schemas[schema_id]
-        url = (self.config.get("schemas") or {}).get(schema_id, {}).get("url")
-        if not url:
-            raise self._error(f"the configuration names the schema {schema_id!r}, and does not say where it lies")
-        if not url.startswith(("s3://", "file://")) or (url.startswith("file:") and self.where.startswith("s3:")):
-            raise self._error(f"the schema {schema_id!r} lies at {url!r}, which is no place for a bucket's schema")
-        found = self.read(url)
-        if found is None:
-            raise self._error(f"the schema {schema_id!r} is not there: {url}")
+    def _check_name(self, pattern: str | None, workflow: str, name: str) -> None:
+        """Refuse a package whose name is not like the workflow wants it."""
         try:
-            schema = json.loads(found[0], object_hook=_without_references)
-            given = schema.get("$schema", DRAFT_7) if isinstance(schema, dict) else DRAFT_7
-            if given != DRAFT_7:
-                raise self._error(f"the schema {schema_id!r} is of {given!r}", f"Quilt takes {DRAFT_7} only")
-            Draft7Validator.check_schema(schema)
-        except (ValueError, RecursionError, SchemaError) as error:
-            reason = getattr(error, "message", error)
-            raise self._error(f"the schema {schema_id!r} at {url} cannot be used: {reason}") from error
-        self._schemas[schema_id] = Draft7Validator(schema), found[1]
-        return self._schemas[schema_id]
+            fits = not pattern or re.search(pattern, name)
+        except re.error as error:
+            raise refused(f"the pattern of the workflow {workflow!r} is none: {error}", self.where) from error
+        if not fits:
+            message = f"the workflow {workflow!r} wants package names like {pattern!r}, not {name!r}"
+            raise refused(message, self.where, "Give --name")
 
-    def _error(self, message: str, hint: str = "") -> PackagingError:
-        """Return an error that says where the configuration lies."""
-        return PackagingError(message, where=self.where, hint=hint, code=CODE)
+    def _schema(self, schema_id: str, used: dict[str, str]) -> Any:
+        """Return a schema, and note its URI with its version."""
+        uris: list[str] = []
+
+        def read(url: str) -> bytes | None:
+            found = self.read(url)
+            if found is None:
+                return None
+            uris.append(found[1])
+            return found[0]
+
+        schema = load_schema(self.config, schema_id, read, where=self.where)
+        used[schema_id] = uris[0]
+        return schema
+
+    def _refuse(self, found: list[str], what: str, workflow: str, package: Package) -> None:
+        """Refuse a package that has problems, with all of them, as far as one can read them."""
+        if not found:
+            return
+        shown = "; ".join(found[:PROBLEMS_SHOWN])
+        more = f"; and {len(found) - PROBLEMS_SHOWN} more" if len(found) > PROBLEMS_SHOWN else ""
+        message = f"the {what} of {package.name} do not pass the workflow {workflow!r}: {shown}{more}"
+        hint = "Give what is missing with --metadata, or choose another --quilt-workflow"
+        raise refused(message, self.where, hint if what == "metadata" else "Choose another --quilt-workflow")
+
+
+def _name_of(entries: list[Mapping[str, Any]]) -> Callable[[Any], str]:
+    """Return what names the place of a problem by the entry's logical key."""
+
+    def name(path: Any) -> str:
+        place = list(path)
+        if not place or not isinstance(place[0], int):
+            return ".".join(map(str, place))
+        return one_line(" ".join([str(entries[place[0]]["logical_key"]), *map(str, place[1:])]))
+
+    return name
 
 
 def load_workflows(uri: str, read: Read) -> WorkflowConfig | None:
@@ -154,50 +154,5 @@ def load_workflows(uri: str, read: Read) -> WorkflowConfig | None:
     found = read(uri)
     if found is None:
         return None
-    import yaml  # noqa: PLC0415 - only where there is a configuration
-
     data, where = found
-    try:
-        config = yaml.safe_load(data.decode())
-        problem = _problem_of(config) or _problem_of_version(config["version"])
-    except (yaml.YAMLError, ValueError, RecursionError, re.error) as error:
-        problem = str(error)
-    if problem:
-        message = f"the workflows configuration cannot be used: {problem}"
-        hint = "See https://docs.quilt.bio/workflows/workflows"
-        raise PackagingError(message, where=where, hint=hint, code=CODE)
-    return WorkflowConfig(where, config, read)
-
-
-def _problem_of(config: Any) -> str:
-    """Return what keeps a configuration from being used, "" where nothing does."""
-    if not isinstance(config, dict) or "version" not in config:
-        return "it is no mapping with a version"
-    workflows = config.get("workflows")
-    if not isinstance(workflows, dict) or not workflows:
-        return "workflows must be a mapping of ids"
-    for name, rules in workflows.items():
-        if not isinstance(name, str) or not isinstance(rules, dict) or not isinstance(rules.get("name"), str):
-            return f"the workflow {name!r} needs a name"
-        re.compile(str(rules.get("handle_pattern") or ""))
-    schemas = config.get("schemas") or {}
-    if not isinstance(schemas, dict) or not all(isinstance(schema, dict) for schema in schemas.values()):
-        return "schemas must be a mapping of ids to their url"
-    return ""
-
-
-def _problem_of_version(version: Any) -> str:
-    """Return what is wrong with a configuration's version, "" where nothing is."""
-    base = version.get("base") if isinstance(version, dict) else version
-    if not isinstance(base, str) or re.fullmatch(r"\d+(\.\d+){0,2}", base) is None:
-        return f"version must be text such as '1', not {base!r}"
-    if (*map(int, base.split(".")), 0, 0)[:3] > SUPPORTED_VERSION:
-        return f"version {base} is newer than {'.'.join(map(str, SUPPORTED_VERSION))}"
-    return ""
-
-
-def _without_references(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object of a schema, unless it refers to another."""
-    if "$ref" in value:
-        raise ValueError("Quilt does not take $ref in schemas")
-    return value
+    return WorkflowConfig(where, parse_config(data, where=where), read)

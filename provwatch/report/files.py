@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 PIPELINE_INFO = "pipeline_info"
 TABLES = frozenset({".csv", ".tsv"})
@@ -20,17 +20,24 @@ class PackagedFile:
     size: int
 
     @property
-    def path(self) -> PurePosixPath:
-        """The logical key as a path."""
-        return PurePosixPath(self.logical_key)
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.logical_key.rpartition("/")[2]
+
+    @property
+    def folder(self) -> str:
+        """The first folder of its path, "" at the top."""
+        return self.logical_key.partition("/")[0] if "/" in self.logical_key else ""
 
     @property
     def kind(self) -> str:
         """What it is, as far as its name tells: its suffix in small letters, without compression."""
-        suffixes = [suffix.lower() for suffix in self.path.suffixes[-2:]]
-        if len(suffixes) > 1 and suffixes[-1] in COMPRESSED:
-            return suffixes[-2]
-        return suffixes[-1] if suffixes else ""
+        stem, dot, suffix = self.name.lower().rpartition(".")
+        if not stem.strip("."):
+            return ""
+        if f".{suffix}" in COMPRESSED and "." in stem.lstrip("."):
+            return f".{stem.rpartition('.')[2]}"
+        return f"{dot}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Group:
 
 def is_multiqc(file: PackagedFile) -> bool:
     """Say whether a file is a MultiQC report."""
-    return file.kind == ".html" and "multiqc" in file.path.name.lower()
+    return file.kind == ".html" and "multiqc" in file.name.lower()
 
 
 def is_report(file: PackagedFile) -> bool:
@@ -55,7 +62,7 @@ def is_report(file: PackagedFile) -> bool:
 
 def is_table(file: PackagedFile) -> bool:
     """Say whether a file is a table that a browser can show."""
-    return file.kind in TABLES and file.path.suffix.lower() in TABLES
+    return file.kind in TABLES and file.name.lower().endswith(file.kind)
 
 
 def is_image(file: PackagedFile) -> bool:
@@ -65,12 +72,12 @@ def is_image(file: PackagedFile) -> bool:
 
 def nearest(files: Iterable[PackagedFile], most: int) -> list[PackagedFile]:
     """Return the files that lie nearest to the top, results before what tells of the run itself."""
-    return sorted(files, key=_distance)[:most]
+    return heapq.nsmallest(most, files, key=_distance)
 
 
 def _distance(file: PackagedFile) -> tuple[bool, int, str]:
     """Return what nearness is judged by."""
-    parts = file.path.parts
+    parts = file.logical_key.split("/")
     return PIPELINE_INFO in parts, len(parts), file.logical_key
 
 
@@ -78,6 +85,5 @@ def grouped(files: Sequence[PackagedFile]) -> list[Group]:
     """Return the files counted by top folder and kind, in order."""
     counts: dict[tuple[str, str], list[int]] = {}
     for file in files:
-        folder = file.path.parts[0] if len(file.path.parts) > 1 else ""
-        counts.setdefault((folder, file.kind), []).append(file.size)
+        counts.setdefault((file.folder, file.kind), []).append(file.size)
     return [Group(folder, kind, len(sizes), sum(sizes)) for (folder, kind), sizes in sorted(counts.items())]

@@ -10,7 +10,7 @@ from provwatch.console import plain
 
 MAX_TEXT = 300
 MAX_CODE = 1_000
-_SPECIAL = re.compile(r"[\\`*\[\]|~!$^{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_SPECIAL = re.compile(r"[\\`*\[\]|~!$^{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|\.(?=[^\W\d])|/(?=/)")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _AUTOLINK = re.compile(r"(?i)(https?|ftp|mailto|xmpp)(:)|(www)(\.)|(@)")
 
@@ -37,7 +37,12 @@ def _cut(value: str, most: int) -> str:
 
 
 def link(words: str, key: str, *, above: str) -> str:
-    """Return a link to a file of the package; *above* leads from the page to the package's top."""
+    """Return a link to a file of the package; *above* leads from the page to the package's top.
+
+    A key that a browser would resolve to another file is code instead.
+    """
+    if any(part in {"", ".", ".."} for part in key.split("/")):
+        return code(words)
     return f"[{text(words)}]({above}{quote(key)})"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from provwatch.console import human_bytes, human_seconds
 from provwatch.metadata import is_derived
+from provwatch.metadata.schema import KEY_BY_NAME
 from provwatch.metadata.warnings import explain
 from provwatch.report.files import PackagedFile, grouped, is_image, is_multiqc, is_report, is_table, nearest
 from provwatch.report.markdown import code, fence, folded, link, table, text, web_link
@@ -14,6 +15,7 @@ from provwatch.report.markdown import code, fence, folded, link, table, text, we
 ROWS = 40
 NAMES = 60
 WORTH_A_LOOK = 12
+TYPES: dict[str, Any] = {"string": str, "integer": int, "number": int | float, "boolean": bool, "strings": list}
 STATUS = {"succeeded": "succeeded", "failed": "**failed**", "cancelled": "**was cancelled**"}
 HOW_KNOWN = {"inferred": " (inferred)", "stated": "", "unknown": ""}
 
@@ -33,7 +35,7 @@ class Page:
             title: name of the package.
             registry: ``s3://bucket`` that it is read from, "" for a local one.
         """
-        self._values = values
+        self._values = _fitting(values)
         self._files = files
         self._picture = picture
         self._title = title
@@ -46,13 +48,13 @@ class Page:
             ("Worth a look", lambda: self._worth_a_look(above)),
             ("Files", self._by_kind),
             ("Samples", lambda: self._names("samples", "sample_count")),
-            ("Provenance", lambda: fence("mermaid", self._picture) if self._picture else []),
             ("Tasks", self._tasks),
             ("Parameters", self._parameters),
             ("Software", self._software),
             ("Inputs", lambda: self._names("inputs", "input_count")),
             ("Added by hand", self._by_hand),
             ("Notes", self._notes),
+            ("Provenance", lambda: fence("mermaid", self._picture) if self._picture else []),
             ("Reading this package", lambda: self._reading(above)),
         ]
         lines = [f"# {self._headline()}", "", self._sentence(), ""]
@@ -60,7 +62,7 @@ class Page:
             body = section()
             if body:
                 lines += [f"## {heading}", "", *body]
-        return ("\n".join(lines).rstrip("\n") + "\n").encode()
+        return ("\n".join(lines).rstrip("\n") + "\n").encode(errors="replace")
 
     def _get(self, key: str) -> Any:
         """Return a value, or None."""
@@ -206,6 +208,16 @@ class Page:
         program = f'import quilt3\n\n{browse}\npackage.fetch("results/")'
         kept = f"All that is known of the run is in {whole}. Cite the package by its name and its top hash."
         return [*fence("python", program), kept, ""]
+
+
+def _fitting(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values without those of another type than the schema's, which a description may have put there."""
+    fitting = {}
+    for name, value in values.items():
+        key = KEY_BY_NAME.get(name)
+        if key is None or (isinstance(value, TYPES[key.kind]) and (key.kind == "boolean") is isinstance(value, bool)):
+            fitting[name] = list(map(str, value)) if key is not None and key.kind == "strings" else value
+    return fitting
 
 
 def _last(address: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,3 +57,17 @@ def test_no_workflows(run: Path, package: Package) -> None:
     """A workflow of a registry that has none is refused; "" asks for none."""
     assert package(run, "--quilt-workflow", "alpha", code=1)["code"] == "quilt-workflow"
     assert package(run, "--quilt-workflow", "")["outcome"] == "pushed"
+
+
+def test_entries_are_seen_as_they_will_be(registry: Path, demo: Path, provwatch: Run) -> None:
+    """A rule about the metadata of entries sees what the crate says of them."""
+    wanted = {"properties": {"logical_key": {"const": "summary.tsv"}, "meta": {"required": ["encodingFormat"]}}}
+    schema = {"contains": {**wanted, "required": ["logical_key", "meta"]}}
+    config = (
+        'version: "1"\ndefault_workflow: run\nworkflows: {run: {name: Run, entries_schema: entries}}\n'
+        f"schemas: {{entries: {{url: {(registry / 'schema.json').as_uri()}}}}}\n"
+    )
+    write_tree(registry, {"schema.json": json.dumps(schema), ".quilt/workflows/config.yml": config})
+    assert provwatch("package", demo, "--registry", registry, "--json").json["outcome"] == "pushed"
+    (demo / "ro-crate-metadata.json").unlink()
+    assert provwatch("package", demo, "--registry", registry, "--json").json["code"] == "quilt-workflow"

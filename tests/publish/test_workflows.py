@@ -126,21 +126,42 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        pytest.param("a: [", "cannot be used", id="no YAML"),
-        pytest.param("[]", "no mapping", id="no mapping"),
-        pytest.param('version: "2"\nworkflows: {a: {name: A}}', "newer than 1.1.0", id="from the future"),
-        pytest.param("version: 1\nworkflows: {a: {name: A}}", "must be text", id="version is a number"),
+        pytest.param("a: [", "not YAML", id="no YAML"),
+        pytest.param("[]", "not of type 'object'", id="no mapping"),
+        pytest.param('version: "2"\nworkflows: {a: {name: A}}', "1.1.0 is the newest", id="from the future"),
+        pytest.param("version: 1\nworkflows: {a: {name: A}}", "version", id="version is a number"),
         pytest.param('version: "1"', "workflows", id="no workflows"),
-        pytest.param('version: "1"\nworkflows: {a: {}}', "needs a name", id="no name"),
-        pytest.param('version: "1"\nworkflows: {a: {name: A, handle_pattern: "("}}', "unterminated", id="pattern"),
+        pytest.param('version: "1"\nworkflows: {a: {}}', "'name' is a required", id="no name"),
+        pytest.param('version: "1"\nworkflows: {a: {name: A, handle_pattern: 5}}', "handle_pattern", id="pattern"),
+        pytest.param(
+            'version: "1"\nis_workflow_requird: false\nworkflows: {a: {name: A}}', "is_workflow_requird", id="a slip"
+        ),
+        pytest.param('version: "1"\nworkflows: {a: {name: A, metadata_schema: [1]}}', "metadata_schema", id="a list"),
+        pytest.param('version: "1"\nworkflows: {a: {name: A}}\nschemas: {s: {}}', "url", id="no url"),
     ],
 )
 def test_broken_configurations(tmp_path: Path, config: str, says: str) -> None:
     """One clear error, where quilt3 refuses too."""
     registry = registry_with(tmp_path / "r", config)
-    error = ours(registry, "a", Package("a/b", None, {}))
+    package = Package("a/b", None, {})
+    error = ours(registry, "a", package)
     assert isinstance(error, PackagingError)
     assert says in str(error)
+    assert isinstance(quilts(registry, "a", package), quilt3.util.QuiltException)
+
+
+def test_a_broken_pattern(tmp_path: Path) -> None:
+    """It is one clear error, and no trouble to the other workflows."""
+    config = 'version: "1"\nworkflows: {a: {name: A, handle_pattern: "("}, b: {name: B}}'
+    registry = registry_with(tmp_path / "r", config)
+    assert "the pattern of the workflow 'a'" in str(ours(registry, "a", Package("a/b", None, {})))
+    assert ours(registry, "b", Package("a/b", None, {}))["id"] == "b"
+
+
+def test_long_problems_are_cut(tmp_path: Path) -> None:
+    """A sentence stays one that people can read."""
+    package = Package("a/b", None, {"pipeline": ["x" * 5_000], "samples": []})
+    assert len(str(ours(registry_with(tmp_path / "r"), None, package))) < 1_000
 
 
 @pytest.mark.parametrize(
@@ -148,7 +169,7 @@ def test_broken_configurations(tmp_path: Path, config: str, says: str) -> None:
     [
         pytest.param({"properties": {"a": {"$ref": "#/x"}}}, "$ref", id="references"),
         pytest.param({"$schema": "https://json-schema.org/draft/2020-12/schema"}, "draft-07", id="another draft"),
-        pytest.param({"type": "nothing"}, "cannot be used", id="no schema"),
+        pytest.param({"type": "nothing"}, "not a JSON Schema", id="no schema"),
         pytest.param({"$schema": 7}, "draft-07", id="no URL"),
     ],
 )

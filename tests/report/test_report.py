@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from conftest import Finished
 from provwatch.crate import read_crate_file
 from provwatch.metadata import Metadata, Sources, derive_metadata, gather
+from provwatch.metadata.schema import KEY_BY_NAME
 from provwatch.report import METADATA, README, REPORT, SUMMARIZE, PackagedFile, generate
 from provwatch.report.markdown import code, link, text, web_link
 from publish.registries import content
@@ -25,7 +26,7 @@ Run = Callable[..., Finished]
 CRATES = sorted((Path(__file__).parent.parent / "data/crates").iterdir())
 GOLDEN = Path(__file__).parent / "demo-report.md"
 MAX_BYTES = 256 * 1024
-RENDER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
+RENDER = MarkdownIt("gfm-like", {"html": True, "linkify": True})
 
 
 def facts(folder: Path) -> tuple[Sources, Metadata, list[PackagedFile]]:
@@ -137,6 +138,14 @@ class TestEveryCrate:
                     assert re.sub("%([0-9A-F]{2})", lambda hexed: chr(int(hexed[1], 16)), path) in keys
 
 
+@pytest.mark.parametrize("value", [5, {}, "soon", True, [1, None], None, [{"a": 1}]], ids=str)
+def test_values_of_other_types(value: Any) -> None:
+    """A description from a queue may override any key with anything: the report is written all the same."""
+    values = dict.fromkeys(KEY_BY_NAME, value)
+    assert report({**values, "run_status": "failed"}).startswith("# ")
+    assert report({**values, "mine": value}).startswith("# ")
+
+
 class TestFailures:
     """What did not go well is said at the top."""
 
@@ -149,7 +158,7 @@ class TestFailures:
         """A folder without one gets an honest page."""
         page = report({"schema": "1", "warnings": ["no-crate"]}, [PackagedFile("a/b.csv", 3)])
         assert "nothing says what made these files" in page
-        assert "[a/b.csv](../a/b.csv), 3 B" in page
+        assert "[a/b\\.csv](../a/b.csv), 3 B" in page
 
 
 HOSTILE = [
@@ -158,6 +167,8 @@ HOSTILE = [
     "[x](javascript:alert(1))",
     "http://evil.example",
     "www.evil.example",
+    "evil.example",
+    "//evil.example/x",
     "a|b",
     "```\n# x",
     "<img src=x onerror=alert(1)>",
