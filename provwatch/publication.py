@@ -10,7 +10,7 @@ from provwatch.config import Settings
 from provwatch.console import Progress, human_bytes, human_seconds
 from provwatch.errors import PackagingError
 from provwatch.failpoints import reach
-from provwatch.look import Look, check_still, folder_options, generated_files
+from provwatch.look import Look, check_still, cleaned, folder_options, generated_files
 from provwatch.outcome import Outcome, Result
 from provwatch.publish.folder import Content, make_blobs, make_entries, read_content, split_known
 from provwatch.publish.hash_cache import HashCache
@@ -25,7 +25,11 @@ RELOCATED = "relocated"
 
 
 class Publication:
-    """One folder on its way into one registry."""
+    """One folder on its way into one registry.
+
+    Attributes:
+        look: the folder; without the secrets that its files give away, once they were read.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class Publication:
         """
         self._request = request
         self._settings = settings
-        self._look = look
+        self.look = look
         self._registry = registry
         self._head = head
         self._cache = cache
@@ -68,7 +72,7 @@ class Publication:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
         self.check(workflows)
-        if self._head is None and self._look.size > PRELOAD_BYTES:
+        if self._head is None and self.look.size > PRELOAD_BYTES:
             preload()  # there will be a build, and reading takes longer than loading
         self._announce()
 
@@ -78,23 +82,23 @@ class Publication:
         Raises:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
-        self._workflow = workflows.check(self._look, partial(generated_files, self._look, self._settings))
+        self._workflow = workflows.check(self.look, partial(generated_files, self.look, self._settings))
         size, most = self._to_be_written(), self._settings["max_size"]
         if size > most:
             message = f"{human_bytes(size)} would have to be stored, and {human_bytes(most)} are allowed"
             hint = "Allow more with --max-size, or leave files out with --exclude"
-            raise PackagingError(message, where=self._look.description.source_prefix, hint=hint, code="too-large")
+            raise PackagingError(message, where=self.look.description.source_prefix, hint=hint, code="too-large")
 
     def _to_be_written(self) -> int:
         """Return how many bytes may have to be stored."""
-        return sum(file.size for file in self._registry.storage.to_be_written(self._look.listing.files, self._head))
+        return sum(file.size for file in self._registry.storage.to_be_written(self.look.listing.files, self._head))
 
     def _announce(self) -> None:
         """Say how much there is to hash and to upload, and how long that will take, before it begins."""
         rate, up = self._registry.storage.upload_rate(), self._to_be_written()
         if rate is None or not up:
             return
-        _, unread = split_known(self._look.listing.files, self._cache)
+        _, unread = split_known(self.look.listing.files, self._cache)
         to_hash = human_bytes(sum(file.size for file in unread))
         pace = f"{human_bytes(rate[0])}/s" + ("" if rate[1] else ", a guess")
         self._progress.announce(
@@ -108,11 +112,12 @@ class Publication:
             ChangedError: a file changed meanwhile.
             ProvwatchError: a file cannot be read.
         """
-        look = self._look
+        look = self.look
         _, unread = split_known(look.listing.files, self._cache)
         with self._progress.showing("Hashing", sum(file.size for file in unread)) as bar:
             options = folder_options(self._settings)
             content = read_content(look.listing, look.sources, self._cache, options, self._teller(bar))
+        self.look = look = cleaned(look, content.redactor)
         if self._request.refresh:
             content.generated = generated_files(look, self._settings)
         return content
@@ -128,7 +133,7 @@ class Publication:
             HeadMovedError: somebody else made a revision meanwhile.
             ProvwatchError: it cannot be stored or made; nothing was published.
         """
-        look, registry, head = self._look, self._registry, self._head
+        look, registry, head = self.look, self._registry, self._head
         content.generated = generated_files(look, self._settings)
         blobs = make_blobs(content)
         doing = "Copying" if registry.storage.upload_rate() is None else "Uploading"
