@@ -227,6 +227,9 @@ _CORRUPT = _Problem(PackagingError, "S3 received other bytes than were sent ({co
 _NO_BUCKET = _Problem(
     UnreachableError, "there is no such bucket", "Check its name; nothing was published", "no-such-bucket"
 )
+_ABORTED = _Problem(
+    UnreachableError, "the upload was aborted by somebody else, or by a rule of the bucket", _AGAIN, "aborted"
+)
 _REGION = _Problem(
     UnreachableError, "the bucket is in another region: {said}", "Set AWS_REGION to its region", "wrong-region"
 )
@@ -241,6 +244,7 @@ ANSWERS: tuple[tuple[frozenset[str], _Problem], ...] = (
     ),
     (frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}), _CORRUPT),
     (frozenset({"NoSuchBucket"}), _NO_BUCKET),
+    (frozenset({"NoSuchUpload"}), _ABORTED),
     (frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}), _REGION),
     (ABSENT, _Problem(PackagingError, "there is no such object", "", "no-such-object")),
 )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from provwatch.config import Settings, home
 from provwatch.crate import crate_warnings, find_crates, read_crate_file
 from provwatch.description import (
@@ -103,6 +105,26 @@ def generated_files(look: Look, settings: Settings) -> dict[str, bytes]:
     name = look.description.package_name
     registry = look.description.registry if look.description.registry.startswith("s3://") else ""
     return generate(look.derived, look.metadata, look.sources, files, title=name, registry=registry)
+
+
+def cleaned(look: Look, redactor: Redactor) -> Look:
+    """Return a look without the secrets that were found only when its files were read.
+
+    Parameter and configuration files give away values that may stand in the metadata, the message and the picture too.
+    """
+    known = look.sources.redactor if look.sources else Redactor()
+    if known.all_literals == redactor.all_literals:
+        return look
+    description = dataclasses.replace(
+        look.description,
+        metadata=redactor.tree(look.metadata),
+        commit_message=redactor.text(look.description.commit_message or "") or None,
+    )
+    sources = msgspec.structs.replace(look.sources, redactor=redactor) if look.sources else None
+    derived = look.derived and msgspec.structs.replace(
+        look.derived, values=redactor.tree(look.derived.values), full=redactor.tree(look.derived.full)
+    )
+    return dataclasses.replace(look, description=description, sources=sources, derived=derived)
 
 
 def own_files(request: Request) -> list[Path]:

@@ -218,6 +218,7 @@ class Processor:
             publication = self._publication(request, look, registry, head)
             publication.prepare(workflows)
             content = publication.read()
+            look = publication.look
             reach("after_hash")
             fingerprint = fingerprint_of(look, content)
             verdict = decide(request, self._settings, look, content, head, registry.storage)

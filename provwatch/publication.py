@@ -8,7 +8,7 @@ from provwatch.config import Settings
 from provwatch.console import Progress, human_bytes, human_seconds
 from provwatch.errors import PackagingError
 from provwatch.failpoints import reach
-from provwatch.look import Look, check_still, folder_options, generated_files
+from provwatch.look import Look, check_still, cleaned, folder_options, generated_files
 from provwatch.outcome import Outcome, Result
 from provwatch.publish.entries import Entry
 from provwatch.publish.folder import (
@@ -31,7 +31,11 @@ RELOCATED = "relocated"
 
 
 class Publication:
-    """One folder on its way into one registry."""
+    """One folder on its way into one registry.
+
+    Attributes:
+        look: the folder; without the secrets that its files give away, once they were read.
+    """
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Publication:
         """
         self._request = request
         self._settings = settings
-        self._look = look
+        self.look = look
         self._registry = registry
         self._head = head
         self._cache = cache
@@ -74,7 +78,7 @@ class Publication:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
         self.check(workflows)
-        if self._head is None and self._look.size > PRELOAD_BYTES:
+        if self._head is None and self.look.size > PRELOAD_BYTES:
             preload()  # there will be a build, and reading takes longer than loading
         self._announce()
 
@@ -85,28 +89,28 @@ class Publication:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
         self._workflows = workflows
-        workflows.check(self._look, self._expected_entries)
+        workflows.check(self.look, self._expected_entries)
         size, most = self._to_be_written(), self._settings["max_size"]
         if size > most:
             message = f"{human_bytes(size)} would have to be stored, and {human_bytes(most)} are allowed"
             hint = "Allow more with --max-size, or leave files out with --exclude"
-            raise PackagingError(message, where=self._look.description.source_prefix, hint=hint, code="too-large")
+            raise PackagingError(message, where=self.look.description.source_prefix, hint=hint, code="too-large")
 
     def _expected_entries(self) -> list[Entry]:
         """Return the entries as far as they are known before anything is read."""
-        look = self._look
+        look = self.look
         return expected_entries(look.listing, look.sources, generated_files(look, self._settings))
 
     def _to_be_written(self) -> int:
         """Return how many bytes may have to be stored."""
-        return sum(file.size for file in self._registry.storage.to_be_written(self._look.listing.files, self._head))
+        return sum(file.size for file in self._registry.storage.to_be_written(self.look.listing.files, self._head))
 
     def _announce(self) -> None:
         """Say how much there is to hash and to upload, and how long that will take, before it begins."""
         rate, up = self._registry.storage.upload_rate(), self._to_be_written()
         if rate is None or not up:
             return
-        _, unread = split_known(self._look.listing.files, self._cache)
+        _, unread = split_known(self.look.listing.files, self._cache)
         to_hash = human_bytes(sum(file.size for file in unread))
         pace = f"{human_bytes(rate[0])}/s" + ("" if rate[1] else ", a guess")
         self._progress.announce(
@@ -120,18 +124,19 @@ class Publication:
             ChangedError: a file changed meanwhile.
             ProvwatchError: a file cannot be read.
         """
-        look = self._look
+        look = self.look
         _, unread = split_known(look.listing.files, self._cache)
         with self._progress.showing("Hashing", sum(file.size for file in unread)) as bar:
             options = folder_options(self._settings)
             content = read_content(look.listing, look.sources, self._cache, options, self._teller(bar))
+        self.look = look = cleaned(look, content.redactor)
         if self._request.refresh:
             content.generated = self._generated(content)
         return content
 
     def _generated(self, content: Content) -> dict[str, bytes]:
         """Return the files that provwatch adds, without the secrets that any file of the folder gave away."""
-        files = generated_files(self._look, self._settings)
+        files = generated_files(self.look, self._settings)
         return {key: content.redactor.peculiar_bytes(data) for key, data in files.items()}
 
     def write(self, content: Content, *, relocate: bool) -> Outcome:
@@ -145,7 +150,7 @@ class Publication:
             HeadMovedError: somebody else made a revision meanwhile.
             ProvwatchError: it cannot be stored or made; nothing was published.
         """
-        look, registry, head = self._look, self._registry, self._head
+        look, registry, head = self.look, self._registry, self._head
         content.generated = self._generated(content)
         blobs = make_blobs(content)
         doing = "Copying" if registry.storage.upload_rate() is None else "Uploading"

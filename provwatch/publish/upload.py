@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from provwatch.aws import ABSENT, error_code, explained, version_of
-from provwatch.errors import PackagingError, ProvwatchError
+from provwatch.errors import PackagingError, ProvwatchError, UnreachableError
 from provwatch.publish.entries import SourceFile, read_error
 from provwatch.publish.hashing import ChangedError, combine, digest_bytes, part_bytes
 from provwatch.publish.storage import Blob, Tell
@@ -93,7 +93,7 @@ class Uploader:
             parts = self._send_each_part(key, blob, upload, there, pool)
             if combine([base64.b64decode(part["ChecksumSHA256"]) for part in parts]) != blob.digest.quilt:
                 raise ChangedError(CHANGED, where=_path(blob), hint=WRITING)
-            answer = self._complete(key, upload, parts)
+            answer = self._complete(key, blob, upload, parts)
         except ProvwatchError as error:
             if error.exit_code == PackagingError.exit_code:  # what is there is of no use to a later run
                 abort(self._client, self._bucket, key, upload)
@@ -120,17 +120,31 @@ class Uploader:
 
     def _completed(self, key: str, blob: Blob) -> Uploaded | None:
         """Return the object where its upload was completed, and only the answer got lost."""
+        answer = self._object_of(key, blob)
+        if answer is None:
+            return None
+        self._tell(blob.size)
+        return self._confirmed(key, blob, answer)
+
+    def _object_of(self, key: str, blob: Blob, *, etag: str = "") -> Mapping[str, Any] | None:
+        """Return what S3 says of the object at a key if it has the blob's bytes, by S3's own checksum.
+
+        Args:
+            key: where it lies.
+            blob: what it should be.
+            etag: proves it too, where the server keeps no checksums.
+        """
         with explained(self._uri(key)):
             try:
-                answer = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+                answer: Mapping[str, Any] = self._client.head_object(
+                    Bucket=self._bucket, Key=key, ChecksumMode="ENABLED"
+                )
             except Exception as error:
                 if error_code(error) in ABSENT:
                     return None
                 raise
-        if not str(answer.get("ChecksumSHA256", "")).startswith(f"{blob.digest.quilt}-"):
-            return None
-        self._tell(blob.size)
-        return self._confirmed(key, blob, answer)
+        same = str(answer.get("ChecksumSHA256", "")).startswith(f"{blob.digest.quilt}-")
+        return answer if same or (etag and answer["ETag"] == etag) else None
 
     def _begin(self, key: str, blob: Blob) -> str:
         """Begin a multipart upload; return its id."""
@@ -190,19 +204,30 @@ class Uploader:
         self._tell(size)
         return {"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum}
 
-    def _complete(self, key: str, upload: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
-        """Complete a multipart upload; where the answer to a first try was lost, look what became of it."""
-        where = {"Bucket": self._bucket, "Key": key}
+    def _complete(self, key: str, blob: Blob, upload: str, parts: list[dict[str, Any]]) -> Mapping[str, Any]:
+        """Complete a multipart upload; where the answer does not prove it, look what became of it.
+
+        The answer to a first try may get lost; and an upload may have been aborted by somebody else, which some servers
+        take for completed where an older object lies at the key.
+        """
+        answer: Mapping[str, Any] = {}
         with explained(self._uri(key)):
             try:
-                answer: dict[str, Any] = self._client.complete_multipart_upload(
-                    **where, UploadId=upload, MultipartUpload={"Parts": parts}
+                answer = self._client.complete_multipart_upload(
+                    Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
                 )
             except Exception as error:
-                if error_code(error) != GONE:
+                found = self._object_of(key, blob) if error_code(error) == GONE else None
+                if found is None:
                     raise
-                answer = self._client.head_object(**where, ChecksumMode="ENABLED")
-        return answer
+                answer = found
+        if answer.get("ChecksumSHA256"):
+            return answer
+        found = self._object_of(key, blob, etag=str(answer["ETag"]))
+        if found is None:
+            message, hint = "another object lies there than was uploaded", "Run it again; nothing was published"
+            raise UnreachableError(message, where=self._uri(key), hint=hint, code="aborted")
+        return found
 
     def _compare(self, key: str, said: str | None, sent: str) -> None:
         """Compare S3's checksum with ours; a server that gives none has at least checked the one it was sent."""

@@ -99,8 +99,9 @@ class UploadRecords:
 
     def begin(self, key: str, quilt: str, size: int) -> None:
         """Remember that a multipart upload is about to begin."""
-        if self._lock_file is None:
-            self._lock_file = _take_lock(self._home, self._owner)
+        with self._lock:  # a second try beside the first would fail, and let go of what the first one holds
+            if self._lock_file is None:
+                self._lock_file = _take_lock(self._home, self._owner)
         row = (*self._place, key, "", quilt, size, self._owner)
         self._run("INSERT OR REPLACE INTO multiparts VALUES (?,?,?,?,?,?,?)", row)
 

@@ -6,7 +6,8 @@ Pure functions of the metadata, the crate and the list of files: no clock, and t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from provwatch.graph import draw
@@ -45,13 +46,29 @@ def generate(
     picture = draw(sources.crate, sources.view, "mermaid", clean=sources.redactor.text) if sources else ""
     page = Page(values, files, picture, title, registry)
     present = {file.logical_key for file in files}
-    readme = README not in present
+    folders = {folder for key in present for folder in _upper_folders(key)}
+    readme = _has_room(README, present, folders)
+    report = REPORT if REPORT in present or _has_room(REPORT, present, folders) else ""
     made = {REPORT: page.written(above="../"), METADATA: _json(_full(metadata, values))}
-    if readme:
-        made[README] = page.written(above="")
-    if SUMMARIZE not in present:
-        made[SUMMARIZE] = _json(summarize(REPORT, files, shown_already=readme))
-    return {key: data for key, data in made.items() if key not in present}
+    made[README] = page.written(above="")
+    made[SUMMARIZE] = _json(summarize(report, files, shown_already=readme))
+    return {key: data for key, data in made.items() if _has_room(key, present, folders)}
+
+
+def _upper_folders(key: str) -> Iterator[str]:
+    """Yield the two topmost folders of a key: what is added lies no deeper."""
+    first, below, rest = key.partition("/")
+    if below:
+        yield first
+        second, deeper, _ = rest.partition("/")
+        if deeper:
+            yield f"{first}/{second}"
+
+
+def _has_room(key: str, present: Collection[str], folders: Collection[str]) -> bool:
+    """Say whether a file can be added: a package holds no file below another, nor one in place of a folder."""
+    above = {str(folder) for folder in PurePosixPath(key).parents}
+    return key not in present and key not in folders and above.isdisjoint(present)
 
 
 def _full(metadata: Metadata | None, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,11 +18,11 @@ def summarize(report: str, files: Sequence[PackagedFile], *, shown_already: bool
     """Return the rows: the run's report, then MultiQC, other reports, tables, images; those nearest to the top.
 
     Args:
-        report: logical key of the run's report.
+        report: logical key of the run's report, or "".
         files: the package's own files.
         shown_already: whether the catalog shows the report as the package's README anyway; then it is folded.
     """
-    rows: list[Any] = [{"path": report, "title": "Run report", "expand": not shown_already}]
+    rows: list[Any] = [{"path": report, "title": "Run report", "expand": not shown_already}] if report else []
     shown: list[tuple[Callable[[PackagedFile], bool], int, dict[str, Any]]] = [
         (is_multiqc, MULTIQC, {"title": "MultiQC", "types": ["html"], "expand": True}),
         (is_report, REPORTS, {"types": ["html"]}),

@@ -143,6 +143,25 @@ class TestWhatGoesUp:
         assert entry.physical_key.path.startswith(".provwatch/objects/")
         assert not any(secret.encode() in bucket.get(key) for key in bucket.keys(""))
 
+    def test_secrets_that_only_a_parameter_file_gives_away(
+        self, demo: Path, bucket: Bucket, provwatch: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """They are in no metadata, message or report either; and the package is still a duplicate of itself."""
+        secret = "Zx8hunter2Q" * 2
+        (demo / "params.json").write_text(json.dumps({"api_token": secret}))
+        path = demo / "ro-crate-metadata.json"
+        crate = json.loads(path.read_text())
+        next(entity for entity in crate["@graph"] if entity["@id"] == "./")["description"] = f"with {secret}"
+        path.write_text(json.dumps(crate))
+        given = ("--message", f"with {secret}", "--metadata", json.dumps({"note": secret}))
+        command = ("package", demo, "--registry", bucket.registry, "--name", NAME, "--json", *given)
+        finished = provwatch(*command)
+        assert finished.json["outcome"] == "pushed"
+        assert secret not in finished.out + finished.err
+        assert [key for key in bucket.keys("") if secret.encode() in bucket.get(key)] == []
+        monkeypatch.setenv("PROVWATCH_HOME", str(tmp_path / "new home"))
+        assert provwatch(*command).json["outcome"] == "duplicate"
+
     def test_chosen_files(self, run: Path, bucket: Bucket, package: Package) -> None:
         """--include and --exclude choose by pattern."""
         package(run, "--include", "*.txt", "--exclude", "sub/*")

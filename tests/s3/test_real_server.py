@@ -210,3 +210,24 @@ def test_asked_to_stop(tmp_path: Path, bucket: Bucket, package: Package) -> None
     assert package(run)["outcome"] == "pushed"
     assert bucket.proxy.counts()["UploadPart"] <= 8
     assert bucket.uploads() == []
+
+
+def test_an_upload_that_somebody_aborted(run: Path, bucket: Bucket, provwatch: Run) -> None:
+    """What lies at the key from before is not taken for the upload; the next run makes the package."""
+    large = os.urandom(2 * PART_BYTES)
+    (run / "large.bin").write_bytes(large)
+    bucket.put(f"{NAME}/large.bin", b"older")
+
+    def abort(request: Request) -> None:
+        if request.operation == "CompleteUpload":
+            for found in bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]:
+                where = {"Bucket": bucket.name, "Key": found["Key"], "UploadId": found["UploadId"]}
+                bucket.client.abort_multipart_upload(**where)
+
+    bucket.proxy.fault = abort
+    finished = provwatch("package", run, "--registry", bucket.registry, "--json")
+    assert (finished.code, finished.json["code"]) == (5, "aborted")
+    assert bucket.pointers(NAME) == {}
+    bucket.proxy.fault = lambda _request: None
+    assert provwatch("package", run, "--registry", bucket.registry, "--json").json["outcome"] == "pushed"
+    assert quilt3.Package.browse(NAME, registry=bucket.registry)["large.bin"].get_bytes() == large
