@@ -82,6 +82,7 @@ class Publication:
         Raises:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
+        self._registry.storage.check_names(self.look.listing.files)
         self._workflow = workflows.check(self.look, partial(generated_files, self.look, self._settings))
         size, most = self._to_be_written(), self._settings["max_size"]
         if size > most:

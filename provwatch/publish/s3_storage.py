@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from provwatch.aws import ABSENT, S3Address, error_code, explained
+from provwatch.errors import PackagingError
 from provwatch.publish.entries import HASH_TYPE, SourceFile
 from provwatch.publish.hashing import PART_BYTES
 from provwatch.publish.manifest import Head
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 UPLOADS = 10
 GUESSED_RATE = 25e6
 BESIDE_EACH_OTHER_BYTES = 8 * PART_BYTES
+MAX_KEY_BYTES = 1_024
 UNVERSIONED = "unversioned-bucket"
 
 
@@ -44,6 +46,19 @@ class S3Storage:
         self._records = records
         self._bwlimit = bwlimit
         self.warnings: set[str] = set()
+
+    def check_names(self, files: Iterable[SourceFile]) -> None:
+        """Refuse names that no object can have.
+
+        Raises:
+            PackagingError: a key would be too long.
+        """
+        for file in files:
+            size = len(f"{self._package}/{file.logical_key}".encode())
+            if size > MAX_KEY_BYTES:
+                message = f"its key would take {size:,} bytes, and S3 takes {MAX_KEY_BYTES:,}"
+                hint = "Shorten its path, or leave it out with --exclude"
+                raise PackagingError(message, where=file.path, hint=hint, code="key-too-long")
 
     def to_be_written(self, files: Iterable[SourceFile], head: Head | None) -> Iterator[SourceFile]:
         """Yield the files that the head does not hold, judged by path and size."""
