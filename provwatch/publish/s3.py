@@ -14,8 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provwatch.aws import LOST_RACE, UNCONDITIONAL, S3Address, error_code, explained, read_object, version_of
-from provwatch.errors import PackagingError
+from provwatch.aws import (
+    LOST_RACE,
+    UNCONDITIONAL,
+    S3Address,
+    error_code,
+    explained,
+    read_object,
+    sha256_checksum,
+    version_of,
+)
+from provwatch.errors import PackagingError, ProvwatchError
 from provwatch.failpoints import reach
 from provwatch.publish.entries import Entry
 from provwatch.publish.manifest import Head, manifest_header, parse_manifest, write_manifest
@@ -138,8 +147,10 @@ class S3Registry:
             top_hash = write_manifest(header, revision.entries, file.write)
             file.seek(0)
             key = self._address(f"packages/{top_hash}").key
-            with explained(self.uri):
-                self._client.upload_fileobj(file, self._bucket, key)
+            checksum = sha256_checksum(file)
+            file.seek(0)
+            with explained(self.uri):  # in one piece, as 5 GB may be, so that being killed leaves no upload behind
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=file, **checksum)
         reach("after_manifest")
         commit.make_latest(top_hash)
         return top_hash
@@ -183,7 +194,8 @@ class S3Registry:
             HeadMovedError: the condition does not hold.
             ProvwatchError: it cannot be written.
         """
-        request = {"Bucket": self._bucket, "Key": key, "Body": data, "Metadata": dict(marks or {})}
+        checksum = sha256_checksum(data)
+        request = {"Bucket": self._bucket, "Key": key, "Body": data, "Metadata": dict(marks or {}), **checksum}
         with explained(S3Address(self._bucket, key).uri):
             try:
                 self._client.put_object(**request, **condition)
@@ -257,7 +269,11 @@ class _Commit:
         key = f".quilt/named_packages/{self._package}/{LATEST}"
         self._registry.put(key, top_hash.encode(), condition, {POINTER_MARK: str(number)})
         reach("after_latest")
-        self._registry.point(self._package, number, top_hash)
+        try:
+            self._registry.point(self._package, number, top_hash)
+        except ProvwatchError as error:
+            error.hint = f"The revision {top_hash[:10]} is the latest already; run it again to write its pointer too"
+            raise
         reach("after_pointer")
 
 
@@ -277,7 +293,7 @@ class _QuiltClient:
         if _LATEST_KEY.fullmatch(key):
             self._commit.make_latest(request["Body"].decode())
             return {}
-        answer = self._client.put_object(**request)
+        answer = self._client.put_object(**request, **sha256_checksum(request["Body"]))
         reach("after_manifest")
         return answer
 
