@@ -51,11 +51,13 @@ class Latest:
         top_hash: hex; "" where there is no revision.
         etag: the object's ETag, "" where there is no object.
         pointer: the number of the revision's pointer, 0 where another tool wrote ``latest``.
+        version: the object's version, "" in a bucket that keeps none.
     """
 
     top_hash: str = ""
     etag: str = ""
     pointer: int = 0
+    version: str = ""
 
 
 class S3Registry:
@@ -100,8 +102,9 @@ class S3Registry:
         return self._heads[top_hash]
 
     def has_head(self, package: str, top_hash: str) -> bool:
-        """Say whether this revision is the package's latest; manifests never change."""
-        return self._latest(package).top_hash == top_hash
+        """Say whether this revision is the package's latest, and its bytes cannot have been overwritten."""
+        latest = self._latest(package)
+        return latest.top_hash == top_hash and latest.version != ""
 
     def _latest(self, package: str) -> Latest:
         """Read ``latest``; an empty one, as a crash of other tools leaves it, is read as the newest pointer."""
@@ -117,7 +120,8 @@ class S3Registry:
             message = "this is no top hash, so somebody else's tool wrote it"
             raise PackagingError(message, where=address.uri, hint="Look at it, then remove it", code="foreign-latest")
         number = answer.get("Metadata", {}).get(POINTER_MARK, "")
-        return Latest(value, answer["ETag"], int(number) if POINTER_NAME.fullmatch(number) else 0)
+        pointer = int(number) if POINTER_NAME.fullmatch(number) else 0
+        return Latest(value, answer["ETag"], pointer, version_of(answer))
 
     def publish(self, revision: Revision, expected: str) -> str:
         """Make a revision the package's latest; return its top hash.

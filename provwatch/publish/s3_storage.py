@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -82,24 +83,38 @@ class S3Storage:
         return all(entry.physical_key.startswith("s3://") and entry.physical_key not in lost for entry in head.entries)
 
     def _lost(self, head: Head | None) -> set[str]:
-        """Return the unversioned physical keys of a head whose objects are gone, or of another size by now."""
+        """Return the unversioned physical keys of a head whose objects are gone, or others by now.
+
+        An object that is younger than the manifest was overwritten since, as an upload that was interrupted does.
+        """
         own = f"s3://{self._bucket}/{quote(self._package)}/"
         unversioned = [entry for entry in head.entries if "?versionId=" not in entry.physical_key] if head else []
         own_entries = [entry for entry in unversioned if entry.physical_key.startswith(own)]
-        present = self._sizes() if own_entries else {}
-        return {
-            entry.physical_key
-            for entry in own_entries
-            if present.get(S3Address.parse(entry.physical_key).key) != entry.size
-        }
+        if head is None or not own_entries:
+            return set()
+        made, present = self._made(head), self._present()
+        lost = set()
+        for entry in own_entries:
+            size, written = present.get(S3Address.parse(entry.physical_key).key, (None, made))
+            if size != entry.size or written > made:
+                lost.add(entry.physical_key)
+        return lost
 
-    def _sizes(self) -> dict[str, int]:
-        """Return the sizes of the package's objects by key."""
+    def _made(self, head: Head) -> datetime:
+        """Return when the manifest of a head was written."""
+        address = S3Address(self._bucket, f".quilt/packages/{head.top_hash}")
+        with explained(address.uri):
+            made: datetime = self._client.head_object(**address.parameters)["LastModified"]
+        return made
+
+    def _present(self) -> dict[str, tuple[int, datetime]]:
+        """Return the sizes of the package's objects by key, and when they were written."""
         with explained(f"s3://{self._bucket}/{self._package}/"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{self._package}/"
             )
-            return {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", ())}
+            found = [one for page in pages for one in page.get("Contents", ())]
+        return {one["Key"]: (one["Size"], one["LastModified"]) for one in found}
 
     def place(self, blobs: Sequence[Blob], head: Head | None, tell: Tell) -> dict[str, Placed]:
         """Upload what neither the head nor an interrupted run has brought there; return where everything lies.

@@ -13,6 +13,7 @@ import quilt3
 
 from conftest import Finished
 from provwatch.publish import s3
+from provwatch.publish.fingerprint import RACY_NS
 from provwatch.publish.s3 import POINTER_MARK
 from publish.processes import start_provwatch
 from s3.conftest import Bucket
@@ -48,6 +49,12 @@ def content(bucket: Bucket, name: str = NAME) -> dict[str, bytes]:
         version = {"VersionId": place.version_id} if place.version_id else {}
         found[key] = bucket.client.get_object(Bucket=place.bucket, Key=place.path, **version)["Body"].read()
     return found
+
+
+def settle(folder: Path) -> None:
+    """Wait until files are old enough for their ages to tell whether they change again."""
+    stamps = [status.st_ctime_ns for status in (path.stat() for path in folder.rglob("*"))]
+    time.sleep(max(0.0, (max(stamps) + RACY_NS + 100_000_000 - time.time_ns()) / 1e9))
 
 
 class TestUnchanged:
@@ -209,10 +216,33 @@ class TestUnversioned:
         assert (content(bucket)["a.txt"], content(bucket)["b.txt"]) == (b"b.txt", b"a.txt")
 
     def test_a_removed_object(self, run: Path, bucket: Bucket, package: Package) -> None:
-        """An object that somebody removed is uploaded again."""
+        """An object that somebody removed is uploaded again, also where no file is fresh and the ledger knows them."""
+        settle(run)
         package(run)
         bucket.client.delete_object(Bucket=bucket.name, Key=f"{NAME}/a.txt")
         assert package(run)["outcome"] == "pushed"
+        assert content(bucket)["a.txt"] == b"a.txt"
+
+    def test_an_upload_that_was_interrupted_and_taken_back(
+        self, run: Path, bucket: Bucket, package: Package, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it overwrote is uploaded again, though names, sizes and the package say that nothing changed."""
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        settle(run)
+        package(run)
+        time.sleep(1.1)
+        (run / "a.txt").write_text("other")
+
+        def refuse(request: Request) -> Any:
+            manifest = request.operation == "PutObject" and request.key.startswith(".quilt/packages/")
+            return (403, "AccessDenied") if manifest else None
+
+        bucket.proxy.fault = refuse
+        package(run, code=4)
+        assert bucket.get(f"{NAME}/a.txt") == b"other"
+        bucket.proxy.fault = lambda _request: None
+        (run / "a.txt").write_text("a.txt")
+        package(run)
         assert content(bucket)["a.txt"] == b"a.txt"
 
 
