@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +188,18 @@ class TestWhatGoesUp:
         assert "to hash" in said
         assert "to upload" in said
         assert "at 1.0 kB/s" in said
+
+    def test_asked_to_stop_while_waiting_for_bandwidth(self, run: Path, bucket: Bucket) -> None:
+        """It stops at once, however long the wait would be."""
+        for name in "xy":
+            (run / name).write_bytes(os.urandom(1_000_000))
+        process = start_provwatch("package", run, "--registry", bucket.registry, "--bwlimit", "1kB", "--json")
+        while not bucket.proxy.put():
+            time.sleep(0.01)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+        assert (process.returncode, json.loads(out)["code"]) == (0, "interrupted"), err
 
 
 class TestUnversioned:
