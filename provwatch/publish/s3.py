@@ -165,7 +165,8 @@ class S3Registry:
         return False
 
     def mend(self, package: str) -> bool:
-        """Write the pointer that a crash left out; say whether there was anything to mend."""
+        """Write the pointer that a crash left out, and abort its uploads; say whether a pointer was missing."""
+        self.storage.tidy()
         return self._mend(package, self._latest(package))
 
     def _mend(self, package: str, latest: Latest) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from provwatch.aws import ABSENT, S3Address, error_code, explained
-from provwatch.errors import PackagingError
+from provwatch.errors import CredentialsError, PackagingError
 from provwatch.publish.entries import HASH_TYPE, SourceFile
 from provwatch.publish.hashing import PART_BYTES
 from provwatch.publish.manifest import Head
@@ -25,6 +25,9 @@ UPLOADS = 10
 GUESSED_RATE = 25e6
 BESIDE_EACH_OTHER_BYTES = 8 * PART_BYTES
 MAX_KEY_BYTES = 1_024
+OLD_HASH_TYPE = "SHA256"
+"""What quilt3 wrote before version 6: hex, of the whole file."""
+_Content = tuple[int | None, str, str]
 UNVERSIONED = "unversioned-bucket"
 
 
@@ -100,6 +103,27 @@ class S3Storage:
                 lost.add(entry.physical_key)
         return lost
 
+    def _deleted(self, head: Head | None) -> set[str]:
+        """Return the versioned physical keys of a head in this package's folder whose versions are not there any more.
+
+        Where versions may not be listed, all of them are believed to be there.
+        """
+        own = f"s3://{self._bucket}/{quote(self._package)}/"
+        entries = [entry.physical_key for entry in head.entries if entry.physical_key.startswith(own)] if head else []
+        versioned = {key for key in entries if "?versionId=" in key}
+        if not versioned:
+            return set()
+        try:
+            with explained(f"s3://{self._bucket}/{self._package}/"):
+                pages = self._client.get_paginator("list_object_versions").paginate(
+                    Bucket=self._bucket, Prefix=f"{self._package}/"
+                )
+                found = [one for page in pages for one in page.get("Versions", ())]
+        except CredentialsError:
+            return set()
+        there = {S3Address(self._bucket, one["Key"], one["VersionId"]) for one in found}
+        return {key for key in versioned if S3Address.parse(key) not in there}
+
     def _made(self, head: Head) -> datetime:
         """Return when the manifest of a head was written."""
         address = S3Address(self._bucket, f".quilt/packages/{head.top_hash}")
@@ -125,7 +149,7 @@ class S3Storage:
         """
         placed: dict[str, Placed] = {}
         to_send: list[Blob] = []
-        held = _Held(head, self._bucket, self._lost(head))
+        held = _Held(head, self._bucket, self._lost(head) | self._deleted(head))
         for blob in blobs:
             uri = held.find(blob, self._key(blob)) or self._sent_before(blob)
             if uri:
@@ -179,6 +203,10 @@ class S3Storage:
                 raise
         return address.uri if (answer["ETag"], answer["ContentLength"]) == (known.etag, blob.size) else ""
 
+    def tidy(self) -> None:
+        """Abort what killed processes left of this package, where there is nothing to upload."""
+        stop_abandoned(self._client, self._bucket, self._records, {}, below=f"{self._package}/")
+
     def settled(self, blobs: Sequence[Blob]) -> None:
         """Say that a package holds these now, so that nobody has to remember what was uploaded for it."""
         self._records.forget([self._key(blob) for blob in blobs])
@@ -195,29 +223,33 @@ class _Held:
 
     def __init__(self, head: Head | None, bucket: str, lost: set[str]) -> None:
         """Look at the entries that lie in S3 and are not lost."""
-        self._by_content: dict[tuple[int | None, str], str] = {}
-        self._by_key: dict[tuple[str, int | None, str], str] = {}
+        self._by_content: dict[_Content, str] = {}
+        self._by_key: dict[tuple[str, _Content], str] = {}
         for entry in head.entries if head else ():
-            if entry.hash is None or entry.hash.type != HASH_TYPE:
-                continue
-            if entry.physical_key in lost or not entry.physical_key.startswith("s3://"):
+            if entry.hash is None or entry.physical_key in lost or not entry.physical_key.startswith("s3://"):
                 continue
             address = S3Address.parse(entry.physical_key)
+            content = (entry.size, entry.hash.type, entry.hash.value)
             if address.version:
-                self._by_key[entry.logical_key, entry.size, entry.hash.value] = entry.physical_key
-                self._by_content.setdefault((entry.size, entry.hash.value), entry.physical_key)
+                self._by_key[entry.logical_key, content] = entry.physical_key
+                self._by_content.setdefault(content, entry.physical_key)
             elif address.bucket == bucket:
-                self._by_key[address.key, entry.size, entry.hash.value] = entry.physical_key
+                self._by_key[address.key, content] = entry.physical_key
 
     def find(self, blob: Blob, key: str) -> str:
         """Return the URI of bytes that the head holds, its own entry's first, or ""."""
-        content = (blob.size, blob.digest.quilt)
-        return (
-            self._by_key.get((blob.logical_key, *content))
-            or self._by_key.get((key, *content))
-            or self._by_content.get(content)
-            or ""
-        )
+        contents: list[_Content] = [(blob.size, HASH_TYPE, blob.digest.quilt)]
+        if blob.digest.sha256:
+            contents.append((blob.size, OLD_HASH_TYPE, blob.digest.sha256))
+        for content in contents:
+            uri = (
+                self._by_key.get((blob.logical_key, content))
+                or self._by_key.get((key, content))
+                or self._by_content.get(content)
+            )
+            if uri:
+                return uri
+        return ""
 
 
 def _send_one(uploader: Uploader, key: str, blob: Blob) -> Uploaded:

@@ -282,7 +282,9 @@ class _Pace:
             tell(0)
 
 
-def stop_abandoned(client: Any, bucket: str, records: UploadRecords, wanted: Mapping[str, Blob]) -> None:
+def stop_abandoned(
+    client: Any, bucket: str, records: UploadRecords, wanted: Mapping[str, Blob], *, below: str = ""
+) -> None:
     """Abort the multipart uploads that killed processes left and nobody will go on with.
 
     Args:
@@ -290,8 +292,11 @@ def stop_abandoned(client: Any, bucket: str, records: UploadRecords, wanted: Map
         bucket: the bucket.
         records: where they are remembered.
         wanted: what is about to be uploaded, by key; uploads of the same content are left to be taken up.
+        below: what the keys begin with that this is about.
     """
     for left in records.abandoned():
+        if not left.key.startswith(below):
+            continue
         blob = wanted.get(left.key)
         useful = blob is not None and (blob.digest.quilt, blob.size) == (left.quilt, left.size)
         if left.upload and useful:

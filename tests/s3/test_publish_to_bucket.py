@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -135,6 +136,33 @@ class TestWhatGoesUp:
         package(run)
         assert bucket.keys("lab/run/z.txt") == []
         assert content(bucket)["z.txt"] == b"a.txt"
+
+    def test_a_version_that_was_deleted(self, run: Path, bucket: Bucket, package: Package) -> None:
+        """A new revision does not refer to versions that are gone, as rules of the bucket may have it."""
+        package(run)
+        for version in bucket.client.list_object_versions(Bucket=bucket.name, Prefix=f"{NAME}/a.txt")["Versions"]:
+            bucket.client.delete_object(Bucket=bucket.name, Key=version["Key"], VersionId=version["VersionId"])
+        (run / "b.txt").write_text("changed")
+        package(run)
+        assert content(bucket)["a.txt"] == b"a.txt"
+
+    def test_versions_that_may_not_be_listed(self, run: Path, bucket: Bucket, package: Package) -> None:
+        """Then they are believed to be there."""
+        package(run)
+        (run / "b.txt").write_text("changed")
+        bucket.proxy.fault = lambda request: (403, "AccessDenied") if request.operation == "ListVersions" else None
+        assert package(run)["outcome"] == "pushed"
+
+    def test_hashes_of_old_packages(self, run: Path, bucket: Bucket, package: Package) -> None:
+        """What quilt3 pushed years ago, with plain SHA-256 hashes, is not uploaded again."""
+        pushed = quilt3.Package().set_dir("/", str(run)).push(NAME, registry=bucket.registry, force=True)
+        for key, entry in pushed.walk():
+            entry.hash = {"type": "SHA256", "value": hashlib.sha256((run / key).read_bytes()).hexdigest()}
+        pushed.build(NAME, registry=bucket.registry)
+        bucket.proxy.requests.clear()
+        assert package(run)["outcome"] == "pushed"
+        assert [key for key in bucket.proxy.put() if key.startswith(NAME)] == []
+        assert content(bucket)["a.txt"] == b"a.txt"
 
     def test_the_crate_goes_last(self, demo: Path, bucket: Bucket, package: Package) -> None:
         """Whoever sees the crate in the bucket finds the rest."""
