@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
@@ -21,6 +24,20 @@ NO_VERSION = "null"
 ABSENT = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 LOST_RACE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey"})
 """What a conditional write answers when the object is not what it was; If-Match on an absent one is NoSuchKey."""
+ACTIONS = {
+    "HeadObject": "s3:GetObject and s3:GetObjectVersion",
+    "GetObject": "s3:GetObject and s3:GetObjectVersion",
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+}
+"""IAM actions of operations that are called otherwise
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html)."""
 UNCONDITIONAL = frozenset({"NotImplemented", "501"})
 
 
@@ -75,6 +92,12 @@ def version_of(answer: dict[str, Any]) -> str:
     """Return the version in an answer, "" for an unversioned or suspended bucket, which says ``null`` or nothing."""
     version = answer.get("VersionId") or ""
     return "" if version == NO_VERSION else str(version)
+
+
+def sha256_checksum(data: bytes | BufferedIOBase) -> dict[str, str]:
+    """Return what lets S3 check bytes, or a file from where it stands; buckets with object lock insist on it."""
+    digest = hashlib.sha256(data) if isinstance(data, bytes) else hashlib.file_digest(data, "sha256")
+    return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": base64.b64encode(digest.digest()).decode()}
 
 
 def s3_client(options: S3Options) -> Any:
@@ -181,10 +204,14 @@ def _of_answer(error: Exception, where: str) -> ProvwatchError:
     operation = getattr(error, "operation_name", "")
     known = {name: problem for names, problem in ANSWERS for name in names}
     problem = known.get("KMS" if code.startswith("KMS.") else code, OTHER_ANSWER)
-    permission = PERMISSIONS.get(operation, f"s3:{operation}")
-    words = {"said": said, "code": code, "operation": operation, "permission": permission}
+    words = {"said": said, "code": code, "operation": operation, "action": _action(operation)}
     message, hint = problem.message.format(**words), problem.hint.format(**words)
     return problem.kind(message, where=where, hint=hint, code=problem.code)
+
+
+def _action(operation: str) -> str:
+    """Return the IAM action that an operation needs; half of them are called otherwise."""
+    return ACTIONS.get(operation) or (f"sts:{operation}" if operation.startswith("AssumeRole") else f"s3:{operation}")
 
 
 def _of_no_answer(error: Exception, where: str) -> ProvwatchError:
@@ -220,7 +247,7 @@ _UNKNOWN = _Problem(
 _REFUSED = _Problem(
     CredentialsError,
     "AWS refuses {operation}: {said}",
-    "The credentials need {permission} there; without s3:ListBucket what is absent is forbidden too",
+    "The credentials need {action} there; without s3:ListBucket what is absent is forbidden too",
     "access-denied",
 )
 _CORRUPT = _Problem(PackagingError, "S3 received other bytes than were sent ({code})", _AGAIN, "wrong-checksum")
@@ -249,19 +276,6 @@ ANSWERS: tuple[tuple[frozenset[str], _Problem], ...] = (
     (ABSENT, _Problem(PackagingError, "there is no such object", "", "no-such-object")),
 )
 """What S3's error codes mean to a person."""
-
-PERMISSIONS = {
-    "AssumeRole": "sts:AssumeRole",
-    "CompleteMultipartUpload": "s3:PutObject",
-    "CreateMultipartUpload": "s3:PutObject",
-    "HeadBucket": "s3:ListBucket",
-    "HeadObject": "s3:GetObject",
-    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
-    "ListObjectsV2": "s3:ListBucket",
-    "ListParts": "s3:ListMultipartUploadParts",
-    "UploadPart": "s3:PutObject",
-}
-"""What an operation needs, where its name does not say so."""
 
 _LOGIN = "Run 'aws configure' or 'aws sso login', or set AWS_PROFILE"
 _PROFILES = "See 'aws configure list-profiles', and AWS_PROFILE"

@@ -88,6 +88,7 @@ class Publication:
         Raises:
             PackagingError: the Quilt workflow refuses the package, or it would take too much room.
         """
+        self._registry.storage.check_names(self.look.listing.files)
         self._workflows = workflows
         workflows.check(self.look, self._expected_entries)
         size, most = self._to_be_written(), self._settings["max_size"]

@@ -24,6 +24,9 @@ class LocalStorage:
         self._store = store
         self._options = options
 
+    def check_names(self, _files: Iterable[SourceFile]) -> None:
+        """Do nothing: what has a name in a folder can be referred to."""
+
     def to_be_written(self, files: Iterable[SourceFile], _head: Head | None = None) -> Iterator[SourceFile]:
         """Yield the files whose bytes the registry is to keep, redacted ones apart."""
         return filter(self._is_kept_file, files)

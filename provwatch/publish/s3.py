@@ -16,8 +16,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from provwatch.aws import LOST_RACE, UNCONDITIONAL, S3Address, error_code, explained, read_object, version_of
-from provwatch.errors import PackagingError
+from provwatch.aws import (
+    LOST_RACE,
+    UNCONDITIONAL,
+    S3Address,
+    error_code,
+    explained,
+    read_object,
+    sha256_checksum,
+    version_of,
+)
+from provwatch.errors import PackagingError, ProvwatchError
 from provwatch.failpoints import reach
 from provwatch.publish.entries import Entry
 from provwatch.publish.manifest import Head, manifest_header, parse_manifest, write_manifest
@@ -45,11 +54,13 @@ class Latest:
         top_hash: hex; "" where there is no revision.
         etag: the object's ETag, "" where there is no object.
         pointer: the number of the revision's pointer, 0 where another tool wrote ``latest``.
+        version: the object's version, "" in a bucket that keeps none.
     """
 
     top_hash: str = ""
     etag: str = ""
     pointer: int = 0
+    version: str = ""
 
 
 class S3Registry:
@@ -101,8 +112,9 @@ class S3Registry:
             yield from filter(TOP_HASH.fullmatch, pool.map(partial(self._value, package), numbers))
 
     def has_head(self, package: str, top_hash: str) -> bool:
-        """Say whether this revision is the package's latest; manifests never change."""
-        return self._latest(package).top_hash == top_hash
+        """Say whether this revision is the package's latest, and its bytes cannot have been overwritten."""
+        latest = self._latest(package)
+        return latest.top_hash == top_hash and latest.version != ""
 
     def _latest(self, package: str) -> Latest:
         """Read ``latest``; an empty one, as a crash of other tools leaves it, is read as the newest pointer."""
@@ -118,7 +130,8 @@ class S3Registry:
             message = "this is no top hash, so somebody else's tool wrote it"
             raise PackagingError(message, where=address.uri, hint="Look at it, then remove it", code="foreign-latest")
         number = answer.get("Metadata", {}).get(POINTER_MARK, "")
-        return Latest(value, answer["ETag"], int(number) if POINTER_NAME.fullmatch(number) else 0)
+        pointer = int(number) if POINTER_NAME.fullmatch(number) else 0
+        return Latest(value, answer["ETag"], pointer, version_of(answer))
 
     def publish(self, revision: Revision, expected: str) -> str:
         """Make a revision the package's latest; return its top hash.
@@ -148,8 +161,10 @@ class S3Registry:
             top_hash = write_manifest(header, revision.entries, file.write)
             file.seek(0)
             key = self._address(f"packages/{top_hash}").key
-            with explained(self.uri):
-                self._client.upload_fileobj(file, self._bucket, key)
+            checksum = sha256_checksum(file)
+            file.seek(0)
+            with explained(self.uri):  # in one piece, as 5 GB may be, so that being killed leaves no upload behind
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=file, **checksum)
         reach("after_manifest")
         commit.make_latest(top_hash)
         return top_hash
@@ -160,7 +175,8 @@ class S3Registry:
         return False
 
     def mend(self, package: str) -> bool:
-        """Write the pointer that a crash left out; say whether there was anything to mend."""
+        """Write the pointer that a crash left out, and abort its uploads; say whether a pointer was missing."""
+        self.storage.tidy()
         return self._mend(package, self._latest(package))
 
     def _mend(self, package: str, latest: Latest) -> bool:
@@ -193,7 +209,8 @@ class S3Registry:
             HeadMovedError: the condition does not hold.
             ProvwatchError: it cannot be written.
         """
-        request = {"Bucket": self._bucket, "Key": key, "Body": data, "Metadata": dict(marks or {})}
+        checksum = sha256_checksum(data)
+        request = {"Bucket": self._bucket, "Key": key, "Body": data, "Metadata": dict(marks or {}), **checksum}
         with explained(S3Address(self._bucket, key).uri):
             try:
                 self._client.put_object(**request, **condition)
@@ -267,7 +284,11 @@ class _Commit:
         key = f".quilt/named_packages/{self._package}/{LATEST}"
         self._registry.put(key, top_hash.encode(), condition, {POINTER_MARK: str(number)})
         reach("after_latest")
-        self._registry.point(self._package, number, top_hash)
+        try:
+            self._registry.point(self._package, number, top_hash)
+        except ProvwatchError as error:
+            error.hint = f"The revision {top_hash[:10]} is the latest already; run it again to write its pointer too"
+            raise
         reach("after_pointer")
 
 
@@ -287,7 +308,7 @@ class _QuiltClient:
         if _LATEST_KEY.fullmatch(key):
             self._commit.make_latest(request["Body"].decode())
             return {}
-        answer = self._client.put_object(**request)
+        answer = self._client.put_object(**request, **sha256_checksum(request["Body"]))
         reach("after_manifest")
         return answer
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from provwatch.aws import ABSENT, S3Address, error_code, explained
+from provwatch.errors import CredentialsError, PackagingError
 from provwatch.publish.entries import HASH_TYPE, SourceFile
 from provwatch.publish.hashing import PART_BYTES
 from provwatch.publish.manifest import Head
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 UPLOADS = 10
 GUESSED_RATE = 25e6
 BESIDE_EACH_OTHER_BYTES = 8 * PART_BYTES
+MAX_KEY_BYTES = 1_024
+OLD_HASH_TYPE = "SHA256"
+"""What quilt3 wrote before version 6: hex, of the whole file."""
+_Content = tuple[int | None, str, str]
 UNVERSIONED = "unversioned-bucket"
 
 
@@ -45,6 +51,19 @@ class S3Storage:
         self._bwlimit = bwlimit
         self.warnings: set[str] = set()
 
+    def check_names(self, files: Iterable[SourceFile]) -> None:
+        """Refuse names that no object can have.
+
+        Raises:
+            PackagingError: a key would be too long.
+        """
+        for file in files:
+            size = len(f"{self._package}/{file.logical_key}".encode())
+            if size > MAX_KEY_BYTES:
+                message = f"its key would take {size:,} bytes, and S3 takes {MAX_KEY_BYTES:,}"
+                hint = "Shorten its path, or leave it out with --exclude"
+                raise PackagingError(message, where=file.path, hint=hint, code="key-too-long")
+
     def to_be_written(self, files: Iterable[SourceFile], head: Head | None) -> Iterator[SourceFile]:
         """Yield the files that the head does not hold, judged by path and size."""
         held = {(entry.logical_key, entry.size) for entry in head.entries} if head else set()
@@ -67,24 +86,59 @@ class S3Storage:
         return all(entry.physical_key.startswith("s3://") and entry.physical_key not in lost for entry in head.entries)
 
     def _lost(self, head: Head | None) -> set[str]:
-        """Return the unversioned physical keys of a head whose objects are gone, or of another size by now."""
+        """Return the unversioned physical keys of a head whose objects are gone, or others by now.
+
+        An object that is younger than the manifest was overwritten since, as an upload that was interrupted does.
+        """
         own = f"s3://{self._bucket}/{quote(self._package)}/"
         unversioned = [entry for entry in head.entries if "?versionId=" not in entry.physical_key] if head else []
         own_entries = [entry for entry in unversioned if entry.physical_key.startswith(own)]
-        present = self._sizes() if own_entries else {}
-        return {
-            entry.physical_key
-            for entry in own_entries
-            if present.get(S3Address.parse(entry.physical_key).key) != entry.size
-        }
+        if head is None or not own_entries:
+            return set()
+        made, present = self._made(head), self._present()
+        lost = set()
+        for entry in own_entries:
+            size, written = present.get(S3Address.parse(entry.physical_key).key, (None, made))
+            if size != entry.size or written > made:
+                lost.add(entry.physical_key)
+        return lost
 
-    def _sizes(self) -> dict[str, int]:
-        """Return the sizes of the package's objects by key."""
+    def _deleted(self, head: Head | None) -> set[str]:
+        """Return the versioned physical keys of a head in this package's folder whose versions are not there any more.
+
+        Where versions may not be listed, all of them are believed to be there.
+        """
+        own = f"s3://{self._bucket}/{quote(self._package)}/"
+        entries = [entry.physical_key for entry in head.entries if entry.physical_key.startswith(own)] if head else []
+        versioned = {key for key in entries if "?versionId=" in key}
+        if not versioned:
+            return set()
+        try:
+            with explained(f"s3://{self._bucket}/{self._package}/"):
+                pages = self._client.get_paginator("list_object_versions").paginate(
+                    Bucket=self._bucket, Prefix=f"{self._package}/"
+                )
+                found = [one for page in pages for one in page.get("Versions", ())]
+        except CredentialsError:
+            return set()
+        there = {S3Address(self._bucket, one["Key"], one["VersionId"]) for one in found}
+        return {key for key in versioned if S3Address.parse(key) not in there}
+
+    def _made(self, head: Head) -> datetime:
+        """Return when the manifest of a head was written."""
+        address = S3Address(self._bucket, f".quilt/packages/{head.top_hash}")
+        with explained(address.uri):
+            made: datetime = self._client.head_object(**address.parameters)["LastModified"]
+        return made
+
+    def _present(self) -> dict[str, tuple[int, datetime]]:
+        """Return the sizes of the package's objects by key, and when they were written."""
         with explained(f"s3://{self._bucket}/{self._package}/"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{self._package}/"
             )
-            return {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", ())}
+            found = [one for page in pages for one in page.get("Contents", ())]
+        return {one["Key"]: (one["Size"], one["LastModified"]) for one in found}
 
     def place(self, blobs: Sequence[Blob], head: Head | None, tell: Tell) -> dict[str, Placed]:
         """Upload what neither the head nor an interrupted run has brought there; return where everything lies.
@@ -95,7 +149,7 @@ class S3Storage:
         """
         placed: dict[str, Placed] = {}
         to_send: list[Blob] = []
-        held = _Held(head, self._bucket, self._lost(head))
+        held = _Held(head, self._bucket, self._lost(head) | self._deleted(head))
         for blob in blobs:
             uri = held.find(blob, self._key(blob)) or self._sent_before(blob)
             if uri:
@@ -149,6 +203,10 @@ class S3Storage:
                 raise
         return address.uri if (answer["ETag"], answer["ContentLength"]) == (known.etag, blob.size) else ""
 
+    def tidy(self) -> None:
+        """Abort what killed processes left of this package, where there is nothing to upload."""
+        stop_abandoned(self._client, self._bucket, self._records, {}, below=f"{self._package}/")
+
     def settled(self, blobs: Sequence[Blob]) -> None:
         """Say that a package holds these now, so that nobody has to remember what was uploaded for it."""
         self._records.forget([self._key(blob) for blob in blobs])
@@ -165,29 +223,33 @@ class _Held:
 
     def __init__(self, head: Head | None, bucket: str, lost: set[str]) -> None:
         """Look at the entries that lie in S3 and are not lost."""
-        self._by_content: dict[tuple[int | None, str], str] = {}
-        self._by_key: dict[tuple[str, int | None, str], str] = {}
+        self._by_content: dict[_Content, str] = {}
+        self._by_key: dict[tuple[str, _Content], str] = {}
         for entry in head.entries if head else ():
-            if entry.hash is None or entry.hash.type != HASH_TYPE:
-                continue
-            if entry.physical_key in lost or not entry.physical_key.startswith("s3://"):
+            if entry.hash is None or entry.physical_key in lost or not entry.physical_key.startswith("s3://"):
                 continue
             address = S3Address.parse(entry.physical_key)
+            content = (entry.size, entry.hash.type, entry.hash.value)
             if address.version:
-                self._by_key[entry.logical_key, entry.size, entry.hash.value] = entry.physical_key
-                self._by_content.setdefault((entry.size, entry.hash.value), entry.physical_key)
+                self._by_key[entry.logical_key, content] = entry.physical_key
+                self._by_content.setdefault(content, entry.physical_key)
             elif address.bucket == bucket:
-                self._by_key[address.key, entry.size, entry.hash.value] = entry.physical_key
+                self._by_key[address.key, content] = entry.physical_key
 
     def find(self, blob: Blob, key: str) -> str:
         """Return the URI of bytes that the head holds, its own entry's first, or ""."""
-        content = (blob.size, blob.digest.quilt)
-        return (
-            self._by_key.get((blob.logical_key, *content))
-            or self._by_key.get((key, *content))
-            or self._by_content.get(content)
-            or ""
-        )
+        contents: list[_Content] = [(blob.size, HASH_TYPE, blob.digest.quilt)]
+        if blob.digest.sha256:
+            contents.append((blob.size, OLD_HASH_TYPE, blob.digest.sha256))
+        for content in contents:
+            uri = (
+                self._by_key.get((blob.logical_key, content))
+                or self._by_key.get((key, content))
+                or self._by_content.get(content)
+            )
+            if uri:
+                return uri
+        return ""
 
 
 def _send_one(uploader: Uploader, key: str, blob: Blob) -> Uploaded:

@@ -51,6 +51,9 @@ class Placed:
 class Storage(Protocol):
     """Where a registry's packages have their bytes."""
 
+    def check_names(self, files: Iterable[SourceFile]) -> None:
+        """Refuse files whose names the storage cannot hold."""
+
     def to_be_written(self, files: Iterable[SourceFile], head: Head | None) -> Iterator[SourceFile]:
         """Yield the files whose bytes may have to be written, judged by names and sizes."""
 

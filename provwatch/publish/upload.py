@@ -12,14 +12,15 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from provwatch.aws import ABSENT, error_code, explained, version_of
-from provwatch.errors import PackagingError, ProvwatchError, UnreachableError
+from provwatch.errors import CredentialsError, PackagingError, ProvwatchError, UnreachableError
 from provwatch.publish.entries import SourceFile, read_error
 from provwatch.publish.hashing import ChangedError, combine, digest_bytes, part_bytes
 from provwatch.publish.storage import Blob, Tell
@@ -27,6 +28,8 @@ from provwatch.publish.upload_records import Multipart, Uploaded, UploadRecords
 
 IN_FLIGHT_BYTES = 96 * 1024 * 1024
 """Bytes of parts in memory at once; at least one part, which is larger than 8 MiB for files over 80 GB."""
+LOOK_UP_SECONDS = 0.5
+"""How often a wait for bandwidth looks whether it is still wanted."""
 GONE = "NoSuchUpload"
 CHANGED = "changed while it was being uploaded"
 WRITING = "Is the run still writing?"
@@ -62,8 +65,7 @@ class Uploader:
         digest = digest_bytes(data)
         if digest.quilt != blob.digest.quilt:
             raise ChangedError(CHANGED, where=_path(blob), hint=WRITING)
-        self._pace.wait(len(data))
-        self._tell(0)
+        self._pace.wait(len(data), self._tell)
         checksum = base64.b64encode(bytes.fromhex(digest.sha256)).decode()
         with explained(self._uri(key)):
             answer = self._client.put_object(
@@ -108,11 +110,11 @@ class Uploader:
         for left in self._records.abandoned():
             if (left.key, left.quilt, left.size) != (key, blob.digest.quilt, blob.size) or not left.upload:
                 continue
+            if not self._records.take(left):
+                continue
             there = parts_of(self._client, self._bucket, key, left.upload)
-            if there is not None:
-                self._records.begin(key, blob.digest.quilt, blob.size)
-                self._records.began(key, left.upload)
-            self._records.ended(key, left.owner)
+            if there is None:
+                self._records.ended(key)
             found = (left.upload, there) if there is not None else self._completed(key, blob)
             if found is not None:
                 return found
@@ -187,8 +189,7 @@ class Uploader:
         if there is not None and (there.get("Size"), there.get("ChecksumSHA256")) == (size, checksum):
             etag = there["ETag"]
         else:
-            self._pace.wait(size)
-            self._tell(0)
+            self._pace.wait(size, self._tell)
             with explained(self._uri(key)):
                 answer = self._client.upload_part(
                     Bucket=self._bucket,
@@ -268,17 +269,22 @@ class _Pace:
         self._lock = threading.Lock()
         self._free_at = time.monotonic()
 
-    def wait(self, size: int) -> None:
-        """Wait until so many bytes may be sent."""
+    def wait(self, size: int, tell: Tell) -> None:
+        """Wait until so many bytes may be sent; *tell* is called before, and on the way, as it may end the upload."""
+        tell(0)
         if not self._limit:
             return
         with self._lock:
             start = max(self._free_at, time.monotonic())
             self._free_at = start + size / self._limit
-        time.sleep(max(0.0, start - time.monotonic()))
+        while (left := start - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_UP_SECONDS))
+            tell(0)
 
 
-def stop_abandoned(client: Any, bucket: str, records: UploadRecords, wanted: Mapping[str, Blob]) -> None:
+def stop_abandoned(
+    client: Any, bucket: str, records: UploadRecords, wanted: Mapping[str, Blob], *, below: str = ""
+) -> None:
     """Abort the multipart uploads that killed processes left and nobody will go on with.
 
     Args:
@@ -286,22 +292,29 @@ def stop_abandoned(client: Any, bucket: str, records: UploadRecords, wanted: Map
         bucket: the bucket.
         records: where they are remembered.
         wanted: what is about to be uploaded, by key; uploads of the same content are left to be taken up.
+        below: what the keys begin with that this is about.
     """
     for left in records.abandoned():
+        if not left.key.startswith(below):
+            continue
         blob = wanted.get(left.key)
         useful = blob is not None and (blob.digest.quilt, blob.size) == (left.quilt, left.size)
         if left.upload and useful:
             continue
-        for upload in [left.upload] if left.upload else _begun(client, bucket, left):
-            abort(client, bucket, left.key, upload)
-        records.ended(left.key, left.owner)
+        if not records.take(left):
+            continue
+        with suppress(CredentialsError):  # who may not tidy up may upload all the same
+            for upload in [left.upload] if left.upload else _begun(client, bucket, left, records.known(left.key)):
+                abort(client, bucket, left.key, upload)
+            records.ended(left.key)
 
 
-def _begun(client: Any, bucket: str, left: Multipart) -> list[str]:
-    """Return the uploads under a key whose process died before it could note the id."""
+def _begun(client: Any, bucket: str, left: Multipart, known: Collection[str]) -> list[str]:
+    """Return the uploads under a key whose process died before it could note the id; those of others are known."""
     with explained(f"s3://{bucket}/{left.key}"):
         answer = client.list_multipart_uploads(Bucket=bucket, Prefix=left.key)
-    return [found["UploadId"] for found in answer.get("Uploads", ()) if found["Key"] == left.key]
+    found = [found["UploadId"] for found in answer.get("Uploads", ()) if found["Key"] == left.key]
+    return [upload for upload in found if upload not in known]
 
 
 def abort(client: Any, bucket: str, key: str, upload: str) -> None:

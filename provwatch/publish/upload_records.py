@@ -90,18 +90,13 @@ class UploadRecords:
 
     def forget(self, keys: list[str]) -> None:
         """Forget objects that a package holds now, and those of packages that nobody made for a month."""
-        with self._lock:
-            self._connection.executemany(
-                "DELETE FROM objects WHERE (store, bucket, key) = (?,?,?)", [(*self._place, key) for key in keys]
-            )
-            self._connection.execute("DELETE FROM objects WHERE seen < strftime('%s','now') - ?", (KEEP_DAYS * 86_400,))
-            self._connection.commit()
+        query = "DELETE FROM objects WHERE (store, bucket, key) = (?,?,?)"
+        self._run(query, *((*self._place, key) for key in keys))
+        self._run("DELETE FROM objects WHERE seen < strftime('%s','now') - ?", (KEEP_DAYS * 86_400,))
 
     def begin(self, key: str, quilt: str, size: int) -> None:
         """Remember that a multipart upload is about to begin."""
-        with self._lock:  # a second try beside the first would fail, and let go of what the first one holds
-            if self._lock_file is None:
-                self._lock_file = _take_lock(self._home, self._owner)
+        self._hold_lock()
         row = (*self._place, key, "", quilt, size, self._owner)
         self._run("INSERT OR REPLACE INTO multiparts VALUES (?,?,?,?,?,?,?)", row)
 
@@ -131,12 +126,39 @@ class UploadRecords:
         """Remember the bytes a second that an upload reached."""
         self._run("INSERT OR REPLACE INTO rates VALUES (?,?,?)", (*self._place, rate))
 
-    def _run(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
-        """Run one statement and commit."""
+    def known(self, key: str) -> set[str]:
+        """Return the ids of all multipart uploads to a key that anybody remembers."""
+        query = "SELECT upload FROM multiparts WHERE (store, bucket, key) = (?,?,?) AND upload <> ''"
+        return {row[0] for row in self._run(query, (*self._place, key))}
+
+    def take(self, left: Multipart) -> bool:
+        """Go on with somebody else's multipart upload; False where another process was quicker."""
+        self._hold_lock()
+        where = (self._owner, *self._place, left.key, left.owner)
+        query = "UPDATE OR REPLACE multiparts SET owner = ? WHERE (store, bucket, key, owner) = (?,?,?,?) RETURNING 1"
+        return bool(self._run(query, where))
+
+    def _hold_lock(self) -> None:
+        """Take this process's lock, unless it has it."""
+        with self._lock:  # a second try beside the first would fail, and let go of what the first one holds
+            if self._lock_file is None:
+                self._lock_file = _take_lock(self._home, self._owner)
+
+    def _run(self, statement: str, *values: tuple[Any, ...]) -> list[Any]:
+        """Run one statement with each of some values and commit; where the file fails, go on in memory."""
         with self._lock:
-            rows = self._connection.execute(statement, values).fetchall()
-            self._connection.commit()
-            return rows
+            try:
+                return self._run_once(statement, values)
+            except sqlite3.Error:  # the disk is full, or somebody took the file away: that costs uploads, no more
+                self._connection.close()
+                self._connection = _open(None)
+                return self._run_once(statement, values)
+
+    def _run_once(self, statement: str, values: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        """Run one statement with each of some values and commit."""
+        rows = [row for one in values for row in self._connection.execute(statement, one).fetchall()]
+        self._connection.commit()
+        return rows
 
 
 def _open(home: Path | None) -> sqlite3.Connection:

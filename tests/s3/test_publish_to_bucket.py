@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ import quilt3
 
 from conftest import Finished
 from provwatch.publish import s3
+from provwatch.publish.fingerprint import RACY_NS
 from provwatch.publish.s3 import POINTER_MARK
 from publish.processes import start_provwatch
 from s3.conftest import Bucket
@@ -48,6 +52,12 @@ def content(bucket: Bucket, name: str = NAME) -> dict[str, bytes]:
         version = {"VersionId": place.version_id} if place.version_id else {}
         found[key] = bucket.client.get_object(Bucket=place.bucket, Key=place.path, **version)["Body"].read()
     return found
+
+
+def settle(folder: Path) -> None:
+    """Wait until files are old enough for their ages to tell whether they change again."""
+    stamps = [status.st_ctime_ns for status in (path.stat() for path in folder.rglob("*"))]
+    time.sleep(max(0.0, (max(stamps) + RACY_NS + 100_000_000 - time.time_ns()) / 1e9))
 
 
 class TestUnchanged:
@@ -127,6 +137,33 @@ class TestWhatGoesUp:
         assert bucket.keys("lab/run/z.txt") == []
         assert content(bucket)["z.txt"] == b"a.txt"
 
+    def test_a_version_that_was_deleted(self, run: Path, bucket: Bucket, package: Package) -> None:
+        """A new revision does not refer to versions that are gone, as rules of the bucket may have it."""
+        package(run)
+        for version in bucket.client.list_object_versions(Bucket=bucket.name, Prefix=f"{NAME}/a.txt")["Versions"]:
+            bucket.client.delete_object(Bucket=bucket.name, Key=version["Key"], VersionId=version["VersionId"])
+        (run / "b.txt").write_text("changed")
+        package(run)
+        assert content(bucket)["a.txt"] == b"a.txt"
+
+    def test_versions_that_may_not_be_listed(self, run: Path, bucket: Bucket, package: Package) -> None:
+        """Then they are believed to be there."""
+        package(run)
+        (run / "b.txt").write_text("changed")
+        bucket.proxy.fault = lambda request: (403, "AccessDenied") if request.operation == "ListVersions" else None
+        assert package(run)["outcome"] == "pushed"
+
+    def test_hashes_of_old_packages(self, run: Path, bucket: Bucket, package: Package) -> None:
+        """What quilt3 pushed years ago, with plain SHA-256 hashes, is not uploaded again."""
+        pushed = quilt3.Package().set_dir("/", str(run)).push(NAME, registry=bucket.registry, force=True)
+        for key, entry in pushed.walk():
+            entry.hash = {"type": "SHA256", "value": hashlib.sha256((run / key).read_bytes()).hexdigest()}
+        pushed.build(NAME, registry=bucket.registry)
+        bucket.proxy.requests.clear()
+        assert package(run)["outcome"] == "pushed"
+        assert [key for key in bucket.proxy.put() if key.startswith(NAME)] == []
+        assert content(bucket)["a.txt"] == b"a.txt"
+
     def test_the_crate_goes_last(self, demo: Path, bucket: Bucket, package: Package) -> None:
         """Whoever sees the crate in the bucket finds the rest."""
         package(demo, "--name", NAME)
@@ -180,6 +217,18 @@ class TestWhatGoesUp:
         assert "to upload" in said
         assert "at 1.0 kB/s" in said
 
+    def test_asked_to_stop_while_waiting_for_bandwidth(self, run: Path, bucket: Bucket) -> None:
+        """It stops at once, however long the wait would be."""
+        for name in "xy":
+            (run / name).write_bytes(os.urandom(1_000_000))
+        process = start_provwatch("package", run, "--registry", bucket.registry, "--bwlimit", "1kB", "--json")
+        while not bucket.proxy.put():
+            time.sleep(0.01)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+        assert (process.returncode, json.loads(out)["code"]) == (0, "interrupted"), err
+
 
 class TestUnversioned:
     """Buckets without versions work, and what is lost is said."""
@@ -209,10 +258,33 @@ class TestUnversioned:
         assert (content(bucket)["a.txt"], content(bucket)["b.txt"]) == (b"b.txt", b"a.txt")
 
     def test_a_removed_object(self, run: Path, bucket: Bucket, package: Package) -> None:
-        """An object that somebody removed is uploaded again."""
+        """An object that somebody removed is uploaded again, also where no file is fresh and the ledger knows them."""
+        settle(run)
         package(run)
         bucket.client.delete_object(Bucket=bucket.name, Key=f"{NAME}/a.txt")
         assert package(run)["outcome"] == "pushed"
+        assert content(bucket)["a.txt"] == b"a.txt"
+
+    def test_an_upload_that_was_interrupted_and_taken_back(
+        self, run: Path, bucket: Bucket, package: Package, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it overwrote is uploaded again, though names, sizes and the package say that nothing changed."""
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        settle(run)
+        package(run)
+        time.sleep(1.1)
+        (run / "a.txt").write_text("other")
+
+        def refuse(request: Request) -> Any:
+            manifest = request.operation == "PutObject" and request.key.startswith(".quilt/packages/")
+            return (403, "AccessDenied") if manifest else None
+
+        bucket.proxy.fault = refuse
+        package(run, code=4)
+        assert bucket.get(f"{NAME}/a.txt") == b"other"
+        bucket.proxy.fault = lambda _request: None
+        (run / "a.txt").write_text("a.txt")
+        package(run)
         assert content(bucket)["a.txt"] == b"a.txt"
 
 

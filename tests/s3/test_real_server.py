@@ -179,6 +179,22 @@ class TestKilled:
         package(run)
         assert slow.uploads() == []
 
+    def test_a_change_that_was_taken_back(self, run: Path, slow: Bucket, package: Package) -> None:
+        """Where there is nothing left to upload, what was left behind is aborted too."""
+        before = (run / "large.bin").read_bytes()
+        package(run)
+        slow.proxy.requests.clear()
+        (run / "large.bin").write_bytes(os.urandom(len(before)))
+        process = start_provwatch("package", run, "--registry", slow.registry)
+        while not any(request.operation == "UploadPart" for request in list(slow.proxy.requests)):
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert slow.uploads() == [f"{NAME}/large.bin"]
+        (run / "large.bin").write_bytes(before)
+        assert package(run)["outcome"] == "duplicate"
+        assert slow.uploads() == []
+
     def test_the_upload_of_a_living_process_is_left_alone(self, run: Path, slow: Bucket, package: Package) -> None:
         """Two at once do not abort each other's uploads; both get through, in an order."""
         process = start_provwatch("package", run, "--registry", slow.registry, "--json")

@@ -133,6 +133,46 @@ def test_what_does_not_pass(
     assert len(bucket.versions(f"{NAME}/")) == 3
 
 
+def test_a_pointer_that_does_not_pass(run: Path, bucket: Bucket, package: Package) -> None:
+    """The revision is the latest by then, and the error says so; the next run writes the pointer."""
+    pointers = f".quilt/named_packages/{NAME}/1"
+    bucket.proxy.fault = always("PutObject", (503, "SlowDown"), pointers)
+    reason = package(run).json["reason"]
+    assert "nothing was published" not in reason
+    assert "is the latest already" in reason
+    bucket.proxy.fault = lambda _request: None
+    again = package(run).json
+    assert again["outcome"] == "duplicate"
+    assert list(bucket.pointers(NAME).values()) == [again["top_hash"]]
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        pytest.param("PutObject", "s3:PutObject", id="write"),
+        pytest.param("GetObject", "s3:GetObject and s3:GetObjectVersion", id="read"),
+        pytest.param("ListObjects", "s3:ListBucket", id="list"),
+    ],
+)
+def test_what_credentials_need(run: Path, bucket: Bucket, package: Package, operation: str, action: str) -> None:
+    """The sentence names actions of IAM, not operations of S3, so that they can go into a policy as they are."""
+    bucket.proxy.fault = always(operation, (403, "AccessDenied"))
+    assert f"The credentials need {action} there" in package(run).json["reason"]
+
+
+def test_names_that_are_too_long(run: Path, bucket: Bucket, package: Package) -> None:
+    """A key of more than 1,024 bytes is an error that names the file, before anything is read or uploaded."""
+    deep = run.joinpath(*["é" * 100] * 6)
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("1")
+    finished = package(run, "--dry-run")
+    assert (finished.code, finished.json["code"]) == (1, "key-too-long")
+    assert str(deep / "file") in finished.json["reason"]
+    bucket.proxy.requests.clear()
+    assert package(run).json["code"] == "key-too-long"
+    assert bucket.proxy.put() == []
+
+
 class TestAnswers:
     """What S3 says it has is compared with what was sent."""
 
@@ -261,6 +301,13 @@ class TestCredentials:
 
 class TestOptions:
     """Encryption and requester pays are asked for with every request that knows them."""
+
+    def test_checksums(self, run: Path, bucket: Bucket, package: Package) -> None:
+        """Everything is written with its SHA-256, pointers and manifest too: buckets with object lock insist on it."""
+        seen: list[str] = []
+        bucket.proxy.watch = lambda headers: seen.append(headers.get("x-amz-checksum-sha256", ""))
+        assert package(run).json["outcome"] == "pushed"
+        assert len(list(filter(None, seen))) == len(bucket.proxy.put()) == 6
 
     def test_encryption(self, run: Path, bucket: Bucket, package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
         """Objects, manifest and pointers are encrypted as asked for."""
