@@ -18,6 +18,11 @@ SHARED = Path(os.environ.get("SHARED_DIR", REPOSITORY.parent / "shared"))
 DEMO = REPOSITORY / "nextflow/demo/results"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests at once than there are cores: many wait for a server, or for the next second."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test its own home, ledger, default registry and current folder, and no settings from outside."""

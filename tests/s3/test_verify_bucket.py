@@ -157,6 +157,7 @@ class TestWrong:
         assert (codes(found), found["checked"]) == ({"b.txt": wrong}, 3)
 
 
+@pytest.mark.slow
 class TestBrokenConnections:
     """Networks and servers that fail."""
 

@@ -95,10 +95,33 @@ class TestWhatPasses:
     ("fault", "code", "exit_code", "says"),
     [
         pytest.param(always("PutObject", (503, "SlowDown")), "s3-failed", 5, "SlowDown", id="throttled for ever"),
-        pytest.param(always("PutObject", "drop"), "unreachable", 5, "does not answer", id="no answer"),
-        pytest.param(always("GetObject", "drop"), "unreachable", 5, "AWS_ENDPOINT_URL", id="no answer to reading"),
-        pytest.param(always("PutObject", (400, "ExpiredToken")), "expired-token", 4, "aws sso login", id="token"),
-        pytest.param(always("GetObject", (400, "ExpiredToken")), "expired-token", 4, "aws sso login", id="at once"),
+        pytest.param(
+            always("PutObject", "drop"), "unreachable", 5, "does not answer", id="no answer", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            always("GetObject", "drop"),
+            "unreachable",
+            5,
+            "AWS_ENDPOINT_URL",
+            id="no answer to reading",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            always("PutObject", (400, "ExpiredToken")),
+            "expired-token",
+            4,
+            "aws sso login",
+            id="token",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            always("GetObject", (400, "ExpiredToken")),
+            "expired-token",
+            4,
+            "aws sso login",
+            id="at once",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(always("PutObject", (403, "AccessDenied")), "access-denied", 4, "s3:PutObject", id="forbidden"),
         pytest.param(always("PutObject", (404, "NoSuchBucket")), "no-such-bucket", 5, "no such bucket", id="bucket"),
         pytest.param(always("PutObject", (400, "BadDigest")), "wrong-checksum", 1, "other bytes", id="wrong checksum"),
@@ -112,8 +135,22 @@ class TestWhatPasses:
         pytest.param(
             always("PutObject", (503, "SlowDown"), ".quilt/named_packages/"), "s3-failed", 5, "SlowDown", id="latest"
         ),
-        pytest.param(always("PutObject", (403, "InvalidAccessKeyId")), "invalid-credentials", 4, "AWS_PRO", id="key"),
-        pytest.param(always("PutObject", (403, "RequestTimeTooSkewed")), "clock-skew", 4, "clock", id="clock"),
+        pytest.param(
+            always("PutObject", (403, "InvalidAccessKeyId")),
+            "invalid-credentials",
+            4,
+            "AWS_PRO",
+            id="key",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            always("PutObject", (403, "RequestTimeTooSkewed")),
+            "clock-skew",
+            4,
+            "clock",
+            id="clock",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_does_not_pass(
