@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from measuring import MIB, PROVWATCH, ROUNDS, Row, Usage, in_turn, measure, median, ratio
@@ -76,7 +76,8 @@ def bench_convert(scratch: Path) -> Iterator[Row]:
                 part <= 0.2 and a.rss <= 220,
             )
         else:
-            a = median(in_turn(2, lambda c=convert: measure(c, scratch))[0])
+            rounds = ROUNDS if entities < 100_000 else 2
+            a = median(in_turn(rounds, lambda c=convert: measure(c, scratch))[0])
             times[entities] = a.cpu
             yield Row(what, str(a), "", "", "under 1,526 MiB (1.6 GB)", a.rss < 1.6e9 / MIB)
         shutil.rmtree(folder)
@@ -166,13 +167,25 @@ def main() -> None:
                 verdict = "ok " if row.reached else "NOT"
                 print(verdict, row.what, row.ours, row.peer, row.ratio, f"({row.wanted})", sep=" | ", flush=True)
                 rows.append(row)
-    if len(chosen) == len(CASES):
-        RESULTS.write_text(_table(rows), "utf-8")
+    before = {} if len(chosen) == len(CASES) else _lines_of(RESULTS.read_text("utf-8"))
+    RESULTS.write_text(_table({**before, **{row.what: _line(row) for row in rows}}), "utf-8")
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _line(row: Row) -> str:
+    """Return a row's line of the table."""
+    reached = "yes" if row.reached else "**no**"
+    return f"| {row.what} | {row.ours} | {row.peer} | {row.ratio} | {row.wanted} | {reached} |"
+
+
+def _lines_of(results: str) -> dict[str, str]:
+    """Return the lines of an earlier table by what they are of; a run of some cases replaces only theirs."""
+    lines = [line for line in results.splitlines() if line.startswith("| ")][1:]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+
+
+def _table(lines: dict[str, str]) -> str:
     """Return the results as Markdown."""
-    lines = [
+    head = [
         "# Benchmark results",
         "",
         f"`python tests/benchmarks/run.py`, {time.strftime('%Y-%m-%d', time.gmtime())}, {platform.system()},",
@@ -182,11 +195,7 @@ def _table(rows: Sequence[Row]) -> str:
         "| what | provwatch | peer | ratio | wanted | reached |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {row.what} | {row.ours} | {row.peer} | {row.ratio} | {row.wanted} | {'yes' if row.reached else '**no**'} |"
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*head, *lines.values()]) + "\n"
 
 
 if __name__ == "__main__":
