@@ -17,6 +17,7 @@ import quilt3
 
 from conftest import Finished
 from provwatch.publish.hashing import PART_BYTES
+from provwatch.publish.s3_storage import UPLOADS
 from publish.processes import start_provwatch
 from s3.conftest import Bucket
 from s3.servers import Request
@@ -122,33 +123,29 @@ class TestKilled:
         yield bucket
         bucket.proxy.fault = lambda _request: None
 
-    def test_at_ten_moments(self, run: Path, slow: Bucket, package: Package) -> None:
-        """In the end: one revision, the right bytes, nothing half there; only what was in flight went up twice."""
-        killed, moments = 0, random.Random(SEED)
-        for _turn in range(10):
-            process = start_provwatch("package", run, "--registry", slow.registry, "--json")
-            time.sleep(moments.uniform(0.8, 2.2))
+    def test_at_ten_moments(self, run: Path, slow: Bucket, package: Package, provwatch: Run) -> None:
+        """After each: one revision, the right bytes, nothing half there; only what was in flight went up twice."""
+        began = time.monotonic()
+        start_provwatch("package", run, "--registry", slow.registry, "--name", "lab/whole").communicate()
+        whole, moments, killed = time.monotonic() - began, random.Random(SEED), 0
+        for turn in range(30):
+            name = f"lab/run{turn}"
+            process = start_provwatch("package", run, "--registry", slow.registry, "--name", name, "--take-over")
+            time.sleep(moments.uniform(0.2, 0.95) * whole)
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
                 killed += 1
             process.communicate()
-            if slow.pointers(NAME):
+            outcome = package(run, "--name", name, "--take-over")
+            assert list(slow.pointers(name).values()) == [outcome["top_hash"]], SEED
+            assert provwatch("verify", name, "--registry", slow.registry).code == 0, SEED
+            assert slow.uploads() == [], SEED
+            versions = Counter(slow.versions(f"{name}/"))
+            assert sum(versions.values()) - len(versions) <= UPLOADS, SEED
+            assert versions[f"{name}/large.bin"] == versions[f"{name}/medium.bin"] == 1, SEED
+            if killed == 10:
                 break
-        assert killed
-        done = Counter(request.key for request in slow.proxy.requests if request.operation == "PutObject")
-        outcome = package(run)
-        assert outcome["outcome"] in {"pushed", "duplicate"}
-        assert list(slow.pointers(NAME).values()) == [outcome["top_hash"]]
-        found = quilt3.Package.browse(NAME, registry=slow.registry)
-        assert {key: entry.get_bytes() for key, entry in found.walk() if "/" not in key and ".bin" in key} == {
-            path.name: path.read_bytes() for path in run.glob("*.bin")
-        }
-        assert slow.uploads() == []
-        in_flight = 10 * killed
-        assert sum(done.values()) - len(done) <= in_flight
-        versions = Counter(slow.versions(f"{NAME}/"))
-        assert sum(versions.values()) - len(versions) <= in_flight
-        assert versions[f"{NAME}/large.bin"] == versions[f"{NAME}/medium.bin"] == 1
+        assert killed == 10
 
     def test_parts_are_taken_up(self, run: Path, slow: Bucket, package: Package) -> None:
         """The parts that were there are not sent again, and the upload is the same one."""
