@@ -140,7 +140,7 @@ def _for_people(outcome: Outcome) -> str:
         "uri": outcome.uri,
         "catalog": plain(outcome.catalog_url),
         **warning_rows(_own_warnings(outcome)),
-        **_plan_rows(outcome.plan or {}),
+        **_plan_rows(outcome),
     }
     lines.append(table({label: value for label, value in rows.items() if value}))
     return "\n".join(lines)
@@ -167,11 +167,14 @@ def _own_warnings(outcome: Outcome) -> list[str]:
     return [code for code in outcome.warnings if code not in outcome.metadata.get("warnings", [])]
 
 
-def _plan_rows(plan: dict[str, Any]) -> dict[str, str]:
+def _plan_rows(outcome: Outcome) -> dict[str, str]:
     """Return what would happen, for people."""
+    plan = outcome.plan or {}
     rows = {"would": str(plan.get("would", "")), "message": plain(plan.get("commit_message", ""))}
     if "read_bytes" in plan:
         rows["would read"] = human_bytes(plan["read_bytes"])
     if plan.get("store_bytes"):
-        rows["would copy"] = human_bytes(plan["store_bytes"])
+        rows["would upload" if outcome.registry.startswith("s3://") else "would copy"] = human_bytes(
+            plan["store_bytes"]
+        )
     return {**rows, **difference_rows(plan.get("diff", {}))}
